@@ -1,0 +1,75 @@
+"""Every exception of the package.
+
+OpenclawActorsError
+├── HomeError                 something in an OpenClaw home can't be read (names file, place and remedy)
+│   └── ConfigError           the config file, or a file it includes
+├── StoreError                a profile store
+│   ├── StoreUnreadableError  can't be read or decoded; the last good answer stays
+│   ├── StoreBusyError        its lock is held by a live process
+│   └── StoreReadOnlyError    it can't be written (permissions, or a kind that isn't written yet)
+├── SettingsError             a settings file or value
+├── UnknownReasonError        a failure reason outside the table (also a ValueError)
+├── NotRunningError           the supervisor isn't started, or is stopped (also a RuntimeError)
+└── ForkedError               an event was sent in a forked child (also a RuntimeError)
+"""
+
+from __future__ import annotations
+
+
+class OpenclawActorsError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class HomeError(OpenclawActorsError):
+    """A file of an OpenClaw home can't be used.
+
+    The text names the file, the place in it, what is wrong and what to do; never a value out of the file.
+    """
+
+    def __init__(self, path: str, problem: str, remedy: str, *, place: str = "") -> None:
+        self.path = path
+        """The file."""
+        self.place = place
+        """Where in the file: a line and column or a key path; empty when the whole file is meant."""
+        self.problem = problem
+        """What is wrong with it."""
+        self.remedy = remedy
+        """What to do about it."""
+        where = f"{path} ({place})" if place else path
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class ConfigError(HomeError):
+    """The config file, or a file that it includes, can't be used."""
+
+
+class StoreError(OpenclawActorsError):
+    """Something about a profile store."""
+
+
+class StoreUnreadableError(HomeError, StoreError):
+    """A profile store is there but can't be read or decoded (torn, malformed, not permitted)."""
+
+
+class StoreBusyError(StoreError):
+    """The lock of a profile store is held by a live process and was not released in time."""
+
+
+class StoreReadOnlyError(StoreError):
+    """A profile store can't be written."""
+
+
+class SettingsError(OpenclawActorsError):
+    """A settings file or one of its values can't be used."""
+
+
+class UnknownReasonError(OpenclawActorsError, ValueError):
+    """A failure reason that the table of reasons doesn't hold."""
+
+
+class NotRunningError(OpenclawActorsError, RuntimeError):
+    """The supervisor isn't running."""
+
+
+class ForkedError(OpenclawActorsError, RuntimeError):
+    """An event was sent from a forked child, which has none of the parent's threads."""
