@@ -5,4 +5,92 @@ The public face. Importing this package imports almost nothing, does no I/O and 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from openclaw_actors.auth.verdict import Evidence, State, Verdict
+    from openclaw_actors.changes import Change
+    from openclaw_actors.counters import Stats
+    from openclaw_actors.errors import (
+        ConfigError,
+        ForkedError,
+        NotRunningError,
+        OpenclawActorsError,
+        SettingsError,
+        StoreBusyError,
+        StoreError,
+        StoreReadOnlyError,
+        UnknownReasonError,
+    )
+    from openclaw_actors.health import Condition, Health
+    from openclaw_actors.listing.listing import Listing
+    from openclaw_actors.prepared import AgentAuth
+    from openclaw_actors.scope import Scope
+    from openclaw_actors.settings import Settings
+    from openclaw_actors.supervisor import AuthSupervisor
+
+_HOMES = {
+    "AgentAuth": "prepared",
+    "AuthSupervisor": "supervisor",
+    "Change": "changes",
+    "Condition": "health",
+    "ConfigError": "errors",
+    "Evidence": "auth.verdict",
+    "ForkedError": "errors",
+    "Health": "health",
+    "Listing": "listing.listing",
+    "NotRunningError": "errors",
+    "OpenclawActorsError": "errors",
+    "Scope": "scope",
+    "Settings": "settings",
+    "SettingsError": "errors",
+    "State": "auth.verdict",
+    "Stats": "counters",
+    "StoreBusyError": "errors",
+    "StoreError": "errors",
+    "StoreReadOnlyError": "errors",
+    "UnknownReasonError": "errors",
+    "Verdict": "auth.verdict",
+}
+
+__all__ = [
+    "AgentAuth",
+    "AuthSupervisor",
+    "Change",
+    "Condition",
+    "ConfigError",
+    "Evidence",
+    "ForkedError",
+    "Health",
+    "Listing",
+    "NotRunningError",
+    "OpenclawActorsError",
+    "Scope",
+    "Settings",
+    "SettingsError",
+    "State",
+    "Stats",
+    "StoreBusyError",
+    "StoreError",
+    "StoreReadOnlyError",
+    "UnknownReasonError",
+    "Verdict",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

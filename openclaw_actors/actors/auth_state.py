@@ -1,0 +1,96 @@
+"""AuthStateActor: one per agent; folds facts and reported failures into verdicts.
+
+Owns: the agent's running sweep, and what it last folded. Receives: SweepAgent, CancelSweep, ContinueSweep (its own). Sends:
+SweepFinished. Dies when: the agent leaves the config, or at stop. After a restart: its sweep is asked for again.
+
+All of them share one thread: four threads make the fold and everybody's event loop slower (one GIL), and 10,000 threads can't be.
+So a sweep lets others run after each slice, and a cancel is seen between two providers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from openclaw_actors.actors.address import Address
+from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
+from openclaw_actors.clock import Clock
+from openclaw_actors.ids import AgentId, ProviderId
+from openclaw_actors.messages import CancelSweep, ContinueSweep, SweepAgent, SweepFinished
+from openclaw_actors.settings import Settings
+
+
+@dataclass(slots=True)
+class _Sweep:
+    asked: SweepAgent
+    left: Iterator[ProviderId]
+    checks: int = 0
+
+
+class AuthStateActor(BaseActor):
+    """Sweeps one agent, slice by slice."""
+
+    def __init__(
+        self, agent_id: AgentId, warmer: Address, clock: Clock, settings: Settings, *, lane: Lane
+    ) -> None:
+        super().__init__(lane=lane)
+        self._agent_id = agent_id
+        self._warmer = warmer
+        self._clock = clock
+        self._slice_s = settings.sweep_slice_ms / 1000
+        self._slice_checks = settings.sweep_slice_checks
+        self._sweep: _Sweep | None = None
+
+    @handles(SweepAgent)
+    def _on_sweep_agent(self, message: SweepAgent) -> None:
+        asked = message.evaluation.providers() if message.providers is None else message.providers
+        self._sweep = _Sweep(message, iter(asked))
+        if message.providers is None and message.evaluation.is_complete:
+            # an agent that sees the same sources has folded them already
+            self._sweep.checks = len(asked)
+            self._finish()
+            return
+        self._run_slice()
+
+    @handles(ContinueSweep)
+    def _on_continue_sweep(self, message: ContinueSweep) -> None:
+        if self._sweep is not None and self._sweep.asked.generation == message.generation:
+            self._run_slice()
+
+    @handles(CancelSweep)
+    def _on_cancel_sweep(self, message: CancelSweep) -> None:
+        if self._sweep is not None and self._sweep.asked.generation <= message.generation:
+            self._sweep = None
+
+    def _run_slice(self) -> None:
+        sweep = self._sweep
+        assert sweep is not None
+        evaluation = sweep.asked.evaluation
+        until = self._clock.monotonic() + self._slice_s
+        done = 0
+        for provider in sweep.left:
+            evaluation.cell(provider)
+            sweep.checks += 1
+            done += 1
+            if done >= self._slice_checks or self._clock.monotonic() >= until:
+                tell(self.actor_ref, ContinueSweep(generation=sweep.asked.generation))
+                return
+        self._finish()
+
+    def _finish(self) -> None:
+        sweep = self._sweep
+        assert sweep is not None
+        self._sweep = None
+        self._warmer.tell(
+            SweepFinished(
+                agent_id=self._agent_id,
+                generation=sweep.asked.generation,
+                evaluation=sweep.asked.evaluation,
+                providers=sweep.asked.providers,
+                checks=sweep.checks,
+            )
+        )
+
+    def on_stop(self) -> None:
+        """Drop the sweep that runs; nobody wants its result."""
+        self._sweep = None

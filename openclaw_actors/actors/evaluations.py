@@ -1,0 +1,85 @@
+"""What the WarmerActor has to answer from: the newest facts, merged and indexed, and the evaluations made of them. Pure."""
+
+from __future__ import annotations
+
+from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
+from openclaw_actors.auth.ledger import Ledger
+from openclaw_actors.auth.shared import SharedIndex
+from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.stores.merge import StoreView, merge
+
+
+class Evaluations:
+    """Keeps one evaluation per distinct pair of stores, for as long as nothing that it was made of has changed."""
+
+    def __init__(self) -> None:
+        self.index: SharedIndex | None = None
+        self.ledger: Ledger = {}
+        self._shared: SharedEvaluation | None = None
+        self._stores: dict[str, StoreFacts] = {}
+        self._unread: dict[str, str] = {}
+        self._views: dict[tuple[str, str], StoreView] = {}
+        self._evaluations: dict[tuple[str, str], Evaluation] = {}
+
+    def set_index(self, index: SharedIndex) -> None:
+        """Answer from other shared facts from now on."""
+        self.index = index
+        self._shared = None
+        self._evaluations.clear()
+
+    def set_ledger(self, ledger: Ledger, *, shared: bool) -> None:
+        """Answer with another ledger from now on; `shared` says whether cells that all agents share are concerned."""
+        self.ledger = ledger
+        if shared:
+            self._shared = None
+        self._evaluations.clear()
+
+    def set_store(self, source: str, facts: StoreFacts | None, unread: str = "") -> None:
+        """Answer from another reading of a store; without facts, `unread` says why there are none."""
+        if facts is None:
+            self._stores.pop(source, None)
+            self._unread[source] = unread
+        else:
+            self._stores[source] = facts
+            self._unread.pop(source, None)
+        for pair in [pair for pair in self._views if source in pair]:
+            del self._views[pair]
+            self._evaluations.pop(pair, None)
+
+    def forget_store(self, source: str) -> None:
+        """Drop a store that no agent sees any more."""
+        self.set_store(source, None)
+        self._unread.pop(source, None)
+
+    def shared(self, now: float) -> SharedEvaluation:
+        """Return the evaluation that all agents share, as of `now` (epoch seconds)."""
+        index = self.index
+        assert index is not None
+        known = self._shared
+        if known is None or (known.shared.valid_until is not None and known.shared.valid_until <= now):
+            known = self._shared = SharedEvaluation(index, self.ledger, now)
+            self._evaluations.clear()
+        return known
+
+    def view(self, main: str, own: str) -> StoreView:
+        """Return what an agent with this store sees, what it inherits included."""
+        pair = (main, own)
+        view = self._views.get(pair)
+        if view is None:
+            problems = [self._unread[source] for source in dict.fromkeys((own, main)) if source in self._unread]
+            inherited = None if own == main else self._stores.get(main)
+            view = self._views[pair] = merge(inherited, self._stores.get(own), unread="; ".join(problems))
+        return view
+
+    def evaluation(self, main: str, own: str, now: float) -> Evaluation:
+        """Return the evaluation for a pair of stores, as of `now` (epoch seconds)."""
+        base = self.shared(now)
+        pair = (main, own)
+        known = self._evaluations.get(pair)
+        if known is not None and known.is_complete:
+            ends = known.table().valid_until
+            if ends is not None and ends <= now:
+                known = None
+        if known is None or known.base is not base:
+            known = self._evaluations[pair] = Evaluation(base, self.view(main, own), self.ledger, now)
+        return known

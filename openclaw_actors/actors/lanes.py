@@ -1,0 +1,329 @@
+"""The threads that actors run on: one for each of the few, one for all of the many."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import msgspec
+
+from openclaw_actors.actors.base import STOPPED, BaseActor, Lane
+from openclaw_actors.log import log
+from openclaw_actors.reading.job import describe_error
+from openclaw_actors.reading.pace import Pace
+
+__all__ = ["BATCH_MESSAGES", "BATCH_S", "DispatchStats", "Lane", "Seat", "SharedLane", "ThreadLane", "Witness"]
+
+BATCH_MESSAGES = 16
+"""How many messages an actor of a shared lane handles before the next one's turn."""
+
+BATCH_S = 0.001
+"""Seconds after which an actor of a shared lane gives way, even with less than a batch handled."""
+
+DeathListener = Callable[[str, str, str], None]
+"""Called with an actor's urn, name and reason of death, on the thread that the actor ran on."""
+
+
+class DispatchStats(msgspec.Struct, frozen=True):
+    """What a dispatcher has seen; the numbers only grow."""
+
+    spawned: int
+    """Actors started."""
+    deaths: int
+    """Actors ended, for whatever reason."""
+    handler_errors: int
+    """Errors that left a handler or a hook."""
+    unknown_messages: int
+    """Messages without a handler."""
+    dropped_messages: int
+    """Messages that waited when their actor ended."""
+
+
+class Witness:
+    """Counts what befalls the actors of one dispatcher and passes their deaths on; safe on any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._unknown: set[tuple[str, type]] = set()
+        self._listeners: tuple[DeathListener, ...] = ()
+
+    def on_death(self, listener: DeathListener) -> None:
+        """Call the listener at each end of an actor from now on, also at those that were asked for (`STOPPED`)."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def spawned(self) -> None:
+        """Count a start."""
+        with self._lock:
+            self._counts["spawned"] += 1
+
+    def failed(self) -> None:
+        """Count an error that left a handler; the actor has logged it."""
+        with self._lock:
+            self._counts["handler_errors"] += 1
+
+    def unknown(self, name: str, message_type: type) -> None:
+        """Count a message without a handler, and warn at the first of its type for that actor."""
+        with self._lock:
+            self._counts["unknown_messages"] += 1
+            first = (name, message_type) not in self._unknown
+            if first and len(self._unknown) < 1_000:  # 10,000 agents that get a strange message need no 10,000 lines
+                self._unknown.add((name, message_type))
+            else:
+                first = False
+        if first:
+            log.bind(actor=name, message_type=message_type.__name__).warning(
+                "an actor got a message it has no handler for"
+            )
+
+    def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
+        """Count an end and tell the listeners."""
+        with self._lock:
+            self._counts["deaths"] += 1
+            self._counts["dropped_messages"] += dropped
+        if reason != STOPPED:
+            log.bind(actor=name, reason=reason, dropped=dropped).error("an actor died")
+        elif dropped:
+            log.bind(actor=name, dropped=dropped).debug("an actor stopped and dropped what waited")
+        for listener in self._listeners:
+            try:
+                listener(urn, name, reason)
+            except Exception as error:
+                self.failed()
+                log.bind(actor=name, error=describe_error(error)).error("a listener for deaths failed")
+
+    def stats(self) -> DispatchStats:
+        """Return the counts."""
+        with self._lock:
+            counts = dict(self._counts)
+        return DispatchStats(**{field: counts.get(field, 0) for field in DispatchStats.__struct_fields__})
+
+
+class ThreadLane:
+    """One daemon thread for one actor.
+
+    A token per put makes the thread's wait a single C call; items are taken from the inbox itself, which knows the
+    order.
+    """
+
+    registered = True
+
+    def __init__(self, name: str, witness: Witness) -> None:
+        self._name = name
+        self._witness = witness
+        self._tokens: SimpleQueue[None] = SimpleQueue()
+        self.thread: threading.Thread | None = None
+        """The actor's thread, once it is started."""
+
+    @property
+    def name(self) -> str:
+        """What the actor is called."""
+        return self._name
+
+    def enter(self, actor: BaseActor) -> None:
+        """Start the actor's thread.
+
+        Raises:
+            RuntimeError: the system has no thread left; the actor is ended then.
+        """
+        inbox = actor.inbox
+        inbox.notify = self._arrived
+        # the thread holds the actor: pykka's refs do so weakly
+        self.thread = threading.Thread(target=self._run, args=(actor,), name=f"openclaw-{self._name}", daemon=True)
+        try:
+            self.thread.start()
+        except RuntimeError:
+            self.thread = None
+            actor.run_end("its thread could not be started")
+            raise
+        inbox.runner = self.thread.ident
+
+    def failed(self, error: BaseException) -> None:
+        """Count the error."""
+        self._witness.failed()
+
+    def unknown(self, message_type: type) -> None:
+        """Count the message, warn once."""
+        self._witness.unknown(self._name, message_type)
+
+    def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
+        """Pass the death on."""
+        self._witness.died(urn, name, reason, dropped)
+
+    def _arrived(self) -> None:
+        self._tokens.put(None)
+
+    def _run(self, actor: BaseActor) -> None:
+        inbox, stopped, pace = actor.inbox, actor.actor_stopped, Pace()
+        actor.run_start()
+        while not stopped.is_set():
+            if self._tokens.empty():
+                self._tokens.get()
+                pace.rested()
+            else:
+                self._tokens.get()
+                pace.breathe()
+            envelope = inbox.take()
+            if envelope is not None:
+                actor.run_one(envelope)
+            del envelope  # while the thread waits nothing may keep the last message alive
+
+
+class Seat:
+    """One actor's place on a shared lane."""
+
+    __slots__ = ("_actor", "_begun", "_lane", "_name", "_ready")
+
+    def __init__(self, name: str, lane: SharedLane) -> None:
+        self._name = name
+        self._lane = lane
+        self._actor: BaseActor | None = None
+        self._begun = False
+        # A lock as a flag that can be tested and set at once: held while the seat is in the lane's queue or has its
+        # turn.
+        self._ready = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What the actor is called."""
+        return self._name
+
+    @property
+    def registered(self) -> bool:
+        """False: pykka's registry is a list that is scanned at each removal; emptying it of 10,000 takes seconds."""
+        return False
+
+    def enter(self, actor: BaseActor) -> None:
+        """Queue the actor for its first turn."""
+        self._actor = actor
+        inbox = actor.inbox
+        inbox.shared = True
+        inbox.runner = self._lane.seat(actor.actor_urn, self)
+        if inbox.runner is None:
+            actor.run_end("its lane was stopped")
+            return
+        inbox.notify = self._arrived
+        self._arrived()
+
+    def failed(self, error: BaseException) -> None:
+        """Count the error."""
+        self._lane.witness.failed()
+
+    def unknown(self, message_type: type) -> None:
+        """Count the message, warn once."""
+        self._lane.witness.unknown(self._name, message_type)
+
+    def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
+        """Leave the lane and pass the death on."""
+        self._actor = None
+        self._lane.leave(urn)
+        self._lane.witness.died(urn, name, reason, dropped)
+
+    def turn(self) -> None:
+        """Run the actor for one batch, then queue it again if more waits; the lane's thread only."""
+        actor = self._actor
+        if actor is None:
+            return
+        inbox = actor.inbox
+        if not self._begun:
+            self._begun = True
+            actor.run_start()
+        until = time.perf_counter() + BATCH_S
+        for _ in range(BATCH_MESSAGES):
+            if self._actor is None:
+                return  # dead: the flag stays up, so nothing queues this seat again
+            envelope = inbox.take()
+            if envelope is None:
+                break
+            actor.run_one(envelope)
+            if time.perf_counter() >= until:
+                break
+        # First the flag down, then the look: whoever puts after the look finds the flag down and queues the seat. The
+        # other way round a put between look and flag would be slept through.
+        self._ready.release()
+        if not inbox.empty():
+            self._arrived()
+
+    def end(self, reason: str) -> None:
+        """End the actor with its lane; the lane's thread only."""
+        if self._actor is not None:
+            self._actor.run_end(reason)
+
+    def _arrived(self) -> None:
+        if self._ready.acquire(blocking=False):
+            self._lane.ready.put(self)
+
+
+class SharedLane:
+    """One daemon thread for many actors: each has a batch per turn, first come, first served.
+
+    One thread and not several: the work is pure Python, so a second thread adds no speed, only lateness for the event
+    loop beside it (measured: four of them take x3 as long and triple the loop's lag). It breathes about every
+    millisecond. Its actors must not wait for each other.
+    """
+
+    def __init__(self, thread_name: str, witness: Witness) -> None:
+        self._thread_name = thread_name
+        self.witness = witness
+        """Where errors and deaths go."""
+        self.ready: SimpleQueue[Seat | None] = SimpleQueue()
+        """The seats with something to do, in the order of their turns; None wakes the thread to stop."""
+        self._lock = threading.Lock()
+        self._seats: dict[str, Seat] = {}  # holds the actors alive: pykka's refs do so weakly
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def seat(self, urn: str, seat: Seat) -> int | None:
+        """Take an actor in, start the thread if it is the first, and return the thread's ident; None when stopped."""
+        with self._lock:
+            if self._stopping:
+                return None
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name=self._thread_name, daemon=True)
+                thread.start()
+                self._thread = thread
+            self._seats[urn] = seat
+            return self._thread.ident
+
+    def leave(self, urn: str) -> None:
+        """Let an actor go."""
+        with self._lock:
+            self._seats.pop(urn, None)
+
+    def stop(self, timeout_s: float) -> threading.Thread | None:
+        """End the thread after the turn it is in, and the actors that still sit here with it.
+
+        Returns:
+            The thread if it didn't end within the timeout (or is the caller's own), else None.
+        """
+        with self._lock:
+            self._stopping = True
+            thread = self._thread
+        if thread is None:
+            return None
+        self.ready.put(None)
+        if thread is threading.current_thread():
+            return thread
+        thread.join(max(0.0, timeout_s))
+        return thread if thread.is_alive() else None
+
+    def _run(self) -> None:
+        pace = Pace()
+        while not self._stopping:
+            if self.ready.empty():
+                seat = self.ready.get()
+                pace.rested()
+            else:
+                seat = self.ready.get()
+                pace.breathe()
+            if seat is not None:
+                seat.turn()
+            del seat
+        with self._lock:
+            left = list(self._seats.values())
+        for seat in left:
+            seat.end("its lane was stopped")

@@ -1,0 +1,160 @@
+"""The one writer of the prepared map: compares, publishes, and tells of changes. Used by the WarmerActor only."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from openclaw_actors.auth.cells import CellTable
+from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.changes import Change
+from openclaw_actors.clock import Clock
+from openclaw_actors.counters import Counters
+from openclaw_actors.home.facts import AgentConfig
+from openclaw_actors.home.stores.merge import StoreView
+from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
+from openclaw_actors.prepared import AgentAuth, PreparedMap
+from openclaw_actors.wants import Wants
+
+_FIRST_REVISION = Revision(1)
+
+
+class Publisher:
+    """Swaps agents' answers in the prepared map."""
+
+    def __init__(
+        self,
+        prepared: PreparedMap,
+        wants: Wants,
+        counters: Counters,
+        clock: Clock,
+        on_published: Callable[[AgentAuth, tuple[Change, ...]], None],
+    ) -> None:
+        self._map = prepared
+        self._wants = wants
+        self._counters = counters
+        self._clock = clock
+        self._on_published = on_published
+        self._ends: list[tuple[float, AgentId]] = []
+
+    def publish(
+        self,
+        agent: AgentConfig,
+        view: StoreView,
+        table: CellTable,
+        *,
+        generation: Generation | None,
+        providers: tuple[ProviderId, ...] | None,
+        stale: frozenset[ProviderId] | None,
+        reason: str,
+        cause_at: float,
+    ) -> None:
+        """Publish one agent's answers.
+
+        Args:
+            agent: The agent as the config has it now.
+            view: What its stores say.
+            table: All its cells.
+            generation: The attempt that the answers of `providers` belong to; None leaves every cell its own.
+            providers: What was answered; None for all.
+            stale: Providers whose answer stands only because their source could not be read; None means all.
+            reason: What caused it.
+            cause_at: When the cause was seen, monotonic seconds.
+        """
+        old = self._map.agents.get(agent.id)
+        if old is None:
+            auth = AgentAuth(
+                agent,
+                table,
+                revision=_FIRST_REVISION,
+                generation=generation or Generation(0),
+                newer={},
+                stale=stale,
+                view=view,
+                wants=self._wants,
+            )
+            self._swap(auth, ())
+            return
+        floor, newer = old.generation, old.newer
+        if generation is not None:
+            floor, newer, table = self._accept(old, table, generation, providers)
+        differing = old.table.differing(table)
+        moved = bool(differing) or old.agent != agent or old.view.profiles != view.profiles
+        auth = AgentAuth(
+            agent,
+            table,
+            revision=Revision(old.revision + 1) if moved else old.revision,
+            generation=floor,
+            newer=newer,
+            stale=stale,
+            view=view,
+            wants=self._wants,
+        )
+        changes = []
+        latency_s = max(0.0, self._clock.monotonic() - cause_at)
+        for provider in differing:
+            self._map.sequence += 1
+            changes.append(
+                Change(
+                    sequence=self._map.sequence,
+                    agent_id=agent.id,
+                    revision=auth.revision,
+                    provider=provider,
+                    old=old.verdict(provider),
+                    new=auth.verdict(provider),
+                    reason=reason,
+                    generation=auth.generation_of(provider),
+                    latency_s=latency_s,
+                )
+            )
+        self._swap(auth, tuple(changes))
+
+    def retire(self, agent_id: AgentId) -> None:
+        """Take away the answers of an agent that the config no longer has."""
+        self._map.agents.pop(agent_id, None)
+
+    def agents_ending(self, now: float) -> list[AgentId]:
+        """Return the agents some of whose answers time has changed by now (epoch seconds)."""
+        due: dict[AgentId, None] = {}
+        while self._ends and self._ends[0][0] <= now:
+            _, agent_id = heapq.heappop(self._ends)
+            auth = self._map.agents.get(agent_id)
+            if auth is not None and auth.table.valid_until is not None and auth.table.valid_until <= now:
+                due[agent_id] = None
+        return list(due)
+
+    def next_end(self) -> float | None:
+        """Return the earliest moment at which time changes a published answer, in epoch seconds."""
+        while self._ends:
+            moment, agent_id = self._ends[0]
+            auth = self._map.agents.get(agent_id)
+            if auth is not None and auth.table.valid_until == moment:
+                return moment
+            heapq.heappop(self._ends)
+        return None
+
+    def _accept(
+        self, old: AgentAuth, table: CellTable, generation: Generation, providers: tuple[ProviderId, ...] | None
+    ) -> tuple[Generation, dict[ProviderId, Generation], CellTable]:
+        """Keep the cells that already show something newer than this result; the rest of it is taken."""
+        asked = old.newer if providers is None else providers
+        kept: dict[ProviderId, Cell] = {}
+        for provider in asked:
+            cell = old.table.get(provider)
+            if cell is not None and old.generation_of(provider) > generation:
+                kept[provider] = cell
+        if kept:
+            self._counters.discarded_results += len(kept)
+            table = table.replaced(kept)
+        if providers is None:
+            floor = max(generation, old.generation)
+            return floor, {one: newer for one, newer in old.newer.items() if newer > floor}, table
+        answered = {provider: generation for provider in providers if provider not in kept}
+        return old.generation, {**old.newer, **answered}, table
+
+    def _swap(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+        self._map.agents[auth.agent_id] = auth
+        self._counters.publications += 1
+        if auth.table.valid_until is not None:
+            heapq.heappush(self._ends, (auth.table.valid_until, auth.agent_id))
+        self._on_published(auth, changes)

@@ -1,0 +1,78 @@
+"""What the reader pool runs for each source: the reading itself, with stamps of what it depended on. Not an actor; blocks."""
+
+from __future__ import annotations
+
+import time
+
+from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX
+from openclaw_actors.catalog.load import load_catalog
+from openclaw_actors.home.facts import CliFacts, StoreFacts
+from openclaw_actors.home.reader import HomeReader
+from openclaw_actors.ids import StoreId
+from openclaw_actors.messages import HomeReading, Reading, Stamps
+from openclaw_actors.watching.stamp import stamp
+
+_FRESHLY_WRITTEN_NS = 20_000_000
+"""A file whose mtime is younger than this at the reading may have been written during it: kernels tick mtime every 1-10 ms."""
+
+
+def store_source(store: StoreId) -> str:
+    """Return the name of the source that is a store."""
+    return STORE_PREFIX + store
+
+
+class Readings:
+    """Reads sources of one home. Safe on any thread; every reading blocks on the disk."""
+
+    def __init__(self, reader: HomeReader) -> None:
+        self._reader = reader
+
+    @property
+    def login_sources(self) -> tuple[str, ...]:
+        """The sources that are logins of other programs."""
+        return tuple(LOGIN_PREFIX + name for name in HomeReader.CLI_NAMES)
+
+    def default_paths(self, source: str) -> tuple[str, ...]:
+        """Return what to watch for a source that could never be read so far."""
+        if source == HOME:
+            location = self._reader.location
+            return (location.config_path, f"{location.state_dir}/.env")
+        if source.startswith(STORE_PREFIX):
+            directory = source.removeprefix(STORE_PREFIX)
+            names = ("auth-profiles.json", "auth-state.json", "openclaw-agent.sqlite", "openclaw-agent.sqlite-wal")
+            return tuple(f"{directory}/{name}" for name in names)
+        return ()
+
+    def default_stamps(self, source: str) -> Stamps:
+        """Return absent stamps for `default_paths`, so that whatever is there counts as a change."""
+        return tuple((path, None) for path in self.default_paths(source))
+
+    def read(self, source: str) -> Reading:
+        """Read one source.
+
+        The stamps are older than the facts, so that whatever changes between the two shows as a difference once the paths are
+        watched. The first reading learns the paths, so it is repeated when one of them was written a moment ago.
+
+        Raises:
+            HomeError: it can't be read; the text is secret-free and names file and remedy.
+        """
+        began_ns = time.time_ns()
+        facts, paths = self._read(source)
+        stamps: Stamps = tuple((path, stamp(path)) for path in paths)
+        if any(one is not None and one.mtime_ns > began_ns - _FRESHLY_WRITTEN_NS for _, one in stamps):
+            facts, again = self._read(source)
+            known = dict(stamps)
+            stamps = tuple((path, known[path] if path in known else stamp(path)) for path in again)
+        return Reading(facts=facts, stamps=stamps)
+
+    def _read(self, source: str) -> tuple[HomeReading | CliFacts | StoreFacts, tuple[str, ...]]:
+        if source == HOME:
+            home = self._reader.read_home()
+            catalog = load_catalog(home.config)
+            paths = tuple(dict.fromkeys((*home.depends_on, *catalog.depends_on)))
+            return HomeReading(home=home, catalog=catalog), paths
+        if source.startswith(LOGIN_PREFIX):
+            login = self._reader.read_cli(source.removeprefix(LOGIN_PREFIX))
+            return login, login.depends_on
+        store = self._reader.read_store(StoreId(source.removeprefix(STORE_PREFIX)))
+        return store, store.depends_on

@@ -1,0 +1,105 @@
+"""What the WarmerActor knows of its sources: which readings are wanted, running and done. Pure bookkeeping, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+HOME = "home"
+"""The source that holds config, environment and model rows."""
+LOGIN_PREFIX = "cli:"
+"""Sources that are logins of other programs."""
+STORE_PREFIX = "store:"
+"""Sources that are profile stores."""
+
+
+@dataclass(slots=True)
+class SourceRecord:
+    """One source. Readings are numbered by tickets; at most one runs at a time (single flight)."""
+
+    name: str
+    value: object | None = None
+    """The last good facts."""
+    problem: str = ""
+    """Why the last reading failed; empty when it didn't."""
+    path: str = ""
+    """The file that is to blame."""
+    last_ticket: int = 0
+    """The newest reading that was started."""
+    done_ticket: int = 0
+    """The newest reading that is done, well or not."""
+    wanted_ticket: int = 0
+    """The reading that somebody waits for."""
+    running: bool = False
+    started_at: float = float("-inf")
+    """When the newest reading was started, monotonic seconds."""
+    due: bool = False
+    """Whether an alarm for the next reading is set."""
+    failures: int = 0
+    """Failed readings in a row."""
+    gone_since: float | None = None
+    """Since when it is held to be only briefly gone, monotonic seconds."""
+    hinted: bool = False
+    """Whether the newest reading was asked for by a file event alone."""
+    cause_at: float = 0.0
+    """When the cause of the next reading was seen, monotonic seconds."""
+    users: set[str] = field(default_factory=set)
+    """Agents that see this store."""
+
+    @property
+    def was_read(self) -> bool:
+        """Whether any reading is done, well or not."""
+        return self.done_ticket > 0
+
+
+class SourceBoard:
+    """All sources by name."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, SourceRecord] = {}
+
+    def record(self, source: str) -> SourceRecord:
+        """Return the record of a source, making it at the first call."""
+        record = self.records.get(source)
+        if record is None:
+            record = self.records[source] = SourceRecord(source)
+        return record
+
+    def want(self, source: str, cause_at: float) -> int:
+        """Note that a reading that starts from now on is wanted, and return its ticket."""
+        record = self.record(source)
+        if record.wanted_ticket <= record.last_ticket:
+            record.cause_at = cause_at
+        record.wanted_ticket = record.last_ticket + 1
+        record.hinted = False
+        return record.wanted_ticket
+
+    def may_start(self, source: str) -> bool:
+        """Tell whether a reading is wanted and none runs."""
+        record = self.records[source]
+        return not record.running and record.wanted_ticket > record.last_ticket
+
+    def start(self, source: str, now: float) -> int:
+        """Note that a reading starts now and return its ticket."""
+        record = self.record(source)
+        record.last_ticket += 1
+        record.running = True
+        record.started_at = now
+        return record.last_ticket
+
+    def finish(self, source: str, ticket: int) -> SourceRecord | None:
+        """Note that a reading is done and return its record; None when it is a late one that nobody waits for."""
+        record = self.records.get(source)
+        if record is None or not record.running or ticket != record.last_ticket:
+            return None
+        record.running = False
+        record.done_ticket = ticket
+        return record
+
+    def done(self, source: str, ticket: int) -> bool:
+        """Tell whether a reading with this ticket or a later one is done."""
+        record = self.records.get(source)
+        return record is None or record.done_ticket >= ticket
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the sources of one kind."""
+        return [name for name in self.records if name.startswith(prefix)]

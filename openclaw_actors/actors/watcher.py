@@ -1,0 +1,206 @@
+"""WatcherActor: owns the file watching; turns raw file events into "look at this source again".
+
+Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource, CheckStamps;
+PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a reader. Sends: SourcesTouched.
+Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets every watch again.
+
+It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pykka
+
+from openclaw_actors.actors.address import Address
+from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
+from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.counters import Counters
+from openclaw_actors.health import ConditionBoard
+from openclaw_actors.log import log
+from openclaw_actors.messages import (
+    CheckStamps,
+    PathsTouched,
+    RescanNeeded,
+    SourcesTouched,
+    Stamps,
+    StampsChecked,
+    UnwatchSource,
+    WatchingDegraded,
+    WatchSource,
+)
+from openclaw_actors.reading.job import ReadJob, ReadOutcome
+from openclaw_actors.settings import Settings
+from openclaw_actors.watching.protocol import FileWatcher
+from openclaw_actors.watching.stamp import stamp
+
+WATCH_SOURCE = "watch"
+"""What the jobs that arm watches are called in the reader pool."""
+
+
+class WatcherActor(BaseActor):
+    """Keeps the file watcher on exactly the paths that readers depended on."""
+
+    def __init__(
+        self,
+        warmer: Address,
+        open_watcher: Callable[[], FileWatcher] | None,
+        dispatcher: Dispatcher,
+        settings: Settings,
+        conditions: ConditionBoard,
+        counters: Counters,
+        *,
+        lane: Lane,
+    ) -> None:
+        super().__init__(lane=lane)
+        self._open_watcher = open_watcher
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._conditions = conditions
+        self._counters = counters
+        self._warmer = warmer
+        self._watcher: FileWatcher | None = None
+        self._stamps: dict[str, Stamps] = {}
+        self._sources_of: dict[str, set[str]] = {}
+        self._unchecked: set[str] = set()
+        self._arming = False
+        self._degraded: dict[str, None] = {}
+
+    def on_start(self) -> None:
+        """Open the file watcher; its thread tells this actor's mailbox."""
+        if self._open_watcher is None:
+            return
+        self._watcher = self._open_watcher()
+        self._watcher.start(_Sink(self.actor_ref, self._dispatcher))
+        self._show_condition()
+
+    def on_stop(self) -> None:
+        """Close the file watcher with its thread and descriptors."""
+        if self._watcher is not None:
+            self._watcher.stop()
+
+    @handles(WatchSource)
+    def _on_watch_source(self, message: WatchSource) -> None:
+        known = self._stamps.get(message.source)
+        self._stamps[message.source] = message.stamps
+        if known is not None and [path for path, _ in known] == [path for path, _ in message.stamps]:
+            return
+        for path, _ in known or ():
+            self._drop(path, message.source)
+        for path, _ in message.stamps:
+            self._sources_of.setdefault(path, set()).add(message.source)
+        self._unchecked.add(message.source)
+        self._arm()
+
+    @handles(UnwatchSource)
+    def _on_unwatch_source(self, message: UnwatchSource) -> None:
+        for path, _ in self._stamps.pop(message.source, ()):
+            self._drop(path, message.source)
+        self._unchecked.discard(message.source)
+        self._arm()
+
+    @handles(PathsTouched)
+    def _on_paths_touched(self, message: PathsTouched) -> None:
+        self._counters.watch_hints += len(message.paths)
+        touched = {source for path in message.paths for source in self._sources_of.get(path, ())}
+        self._touch(touched, message.seen_at)
+
+    @handles(RescanNeeded)
+    def _on_rescan_needed(self, message: RescanNeeded) -> None:
+        log.bind(reason=message.reason).warning("file events may have been lost; looking at every source again")
+        self._counters.watch_hints += 1
+        self._touch(set(self._stamps), self._dispatcher.clock.monotonic())
+
+    @handles(WatchingDegraded)
+    def _on_watching_degraded(self, message: WatchingDegraded) -> None:
+        self._degraded[message.reason] = None
+        log.bind(reason=message.reason).warning("some files can't be watched natively and are polled instead")
+        self._show_condition()
+
+    @handles(CheckStamps)
+    def _on_check_stamps(self, _message: CheckStamps) -> None:
+        self._counters.resyncs += 1
+        known = dict(self._stamps)
+        self._read(lambda: _drifted(known), resync=True)
+
+    @handles(StampsChecked)
+    def _on_stamps_checked(self, message: StampsChecked) -> None:
+        if message.resync:
+            self._counters.resync_drifts += len(message.drifted)
+            for source in message.drifted:
+                log.bind(source=source).warning("resync found a change that no file event had told of")
+        else:
+            self._arming = False
+            if message.problem:
+                self._degraded[message.problem] = None
+                self._show_condition()
+            self._arm()
+        self._touch(set(message.drifted), self._dispatcher.clock.monotonic(), hint=not message.resync)
+
+    def _touch(self, sources: set[str], cause_at: float, *, hint: bool = True) -> None:
+        if sources:
+            self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at, hint=hint))
+
+    def _drop(self, path: str, source: str) -> None:
+        users = self._sources_of.get(path)
+        if users is not None:
+            users.discard(source)
+            if not users:
+                del self._sources_of[path]
+
+    def _arm(self) -> None:
+        """Have the watches set to what is wanted now, one job at a time, and whatever changed before they were compared."""
+        watcher = self._watcher
+        if watcher is None or self._arming or not (self._unchecked or watcher.watched_paths != len(self._sources_of)):
+            return
+        self._arming = True
+        paths = tuple(self._sources_of)
+        fresh = {source: self._stamps[source] for source in self._unchecked}
+        self._unchecked = set()
+
+        def arm() -> tuple[str, ...]:
+            watcher.watch(paths)
+            return _drifted(fresh)
+
+        self._read(arm, resync=False)
+
+    def _read(self, read: Callable[[], tuple[str, ...]], *, resync: bool) -> None:
+        me = self.actor_ref
+
+        def deliver(outcome: ReadOutcome) -> None:
+            drifted = outcome.value if isinstance(outcome.value, tuple) else ()
+            tell(me, StampsChecked(drifted=drifted, resync=resync, problem=outcome.error or ""))
+
+        self._dispatcher.read(ReadJob(WATCH_SOURCE, read, deliver, self._settings.source_deadline_s))
+
+    def _show_condition(self) -> None:
+        assert self._watcher is not None
+        if self._degraded:
+            text = f"polling every {self._settings.poll_interval_s:g} s: " + "; ".join(self._degraded)
+            self._conditions.set("Watching", False, "Polling", text)
+        else:
+            self._conditions.set("Watching", True, self._watcher.backend, "")
+
+
+class _Sink:
+    """Hears the file watcher on its thread and tells the actor."""
+
+    def __init__(self, actor: pykka.ActorRef[Any], dispatcher: Dispatcher) -> None:
+        self._actor = actor
+        self._clock = dispatcher.clock
+
+    def touched(self, paths: tuple[str, ...]) -> None:
+        tell(self._actor, PathsTouched(paths=paths, seen_at=self._clock.monotonic()))
+
+    def rescan(self, reason: str) -> None:
+        tell(self._actor, RescanNeeded(reason=reason))
+
+    def degraded(self, reason: str) -> None:
+        tell(self._actor, WatchingDegraded(reason=reason))
+
+
+def _drifted(known: dict[str, Stamps]) -> tuple[str, ...]:
+    """Return the sources one of whose paths has another stamp now."""
+    return tuple(source for source, stamps in known.items() if any(stamp(path) != old for path, old in stamps))

@@ -1,0 +1,118 @@
+"""Tables of cells: all answers of one agent, sharing with other agents whatever is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import final
+
+from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.ids import ProviderId
+
+
+def same_answer(one: Cell | None, other: Cell | None) -> bool:
+    """Tell whether two cells say the same to a reader; what they were folded from (a rotated key, say) may differ."""
+    if one is other:
+        return True
+    if one is None or other is None:
+        return False
+    return (
+        one.state is other.state
+        and one.presence == other.presence
+        and one.valid_until == other.valid_until
+        and one.reason == other.reason
+        and one.next_step == other.next_step
+        and one.evidence == other.evidence
+        and one.shadowed == other.shadowed
+        and len(one.models) == len(other.models)
+        and all(
+            name == other_name and same_answer(cell, other_cell)
+            for (name, cell), (other_name, other_cell) in zip(one.models, other.models, strict=True)
+        )
+    )
+
+
+def earliest(cells: Iterable[Cell]) -> float | None:
+    """Return the first moment at which time alone changes one of the cells, in epoch seconds."""
+    return min((cell.valid_until for cell in cells if cell.valid_until is not None), default=None)
+
+
+@final
+class SharedCells:
+    """The cells that all agents have in common. Never changed once made."""
+
+    __slots__ = ("cells", "flags", "valid_until")
+
+    def __init__(self, cells: dict[ProviderId, Cell]) -> None:
+        self.cells = cells
+        self.flags: dict[str, bool] = {provider: cell.has_auth for provider, cell in cells.items()}
+        self.valid_until = earliest(cells.values())
+
+
+@final
+class CellTable:
+    """The cells of one agent: those that all agents share, and those that its own stores decide.
+
+    Agents that see the same sources hold the very same table. Never changed once made.
+    """
+
+    __slots__ = ("_own_flags", "_shared_cells", "_shared_flags", "own", "shared", "valid_until")
+
+    def __init__(self, shared: SharedCells, own: dict[ProviderId, Cell]) -> None:
+        self.shared = shared
+        """Cells that config, environment and other programs' logins decide."""
+        self.own = own
+        """Cells that a store has a say in; they win."""
+        self._shared_cells: dict[str, Cell] = shared.cells  # type: ignore[assignment]  # a ProviderId is a str
+        self._shared_flags = shared.flags
+        self._own_flags: dict[str, bool] = {provider: cell.has_auth for provider, cell in own.items()}
+        moments = [moment for moment in (shared.valid_until, earliest(own.values())) if moment is not None]
+        self.valid_until = min(moments, default=None)
+        """The first moment at which time alone changes one of the answers, in epoch seconds."""
+
+    def get(self, provider: str) -> Cell | None:
+        """Return the cell of a normalised provider id."""
+        cell = self.own.get(provider)  # type: ignore[call-overload]  # a plain str is asked for
+        return cell if cell is not None else self._shared_cells.get(provider)
+
+    def flag(self, provider: str) -> bool | None:
+        """Return whether a normalised provider id has auth; None when there is no such cell."""
+        flag = self._own_flags.get(provider)
+        return flag if flag is not None else self._shared_flags.get(provider)
+
+    def __iter__(self) -> Iterator[ProviderId]:
+        yield from self.shared.cells
+        for provider in self.own:
+            if provider not in self.shared.cells:
+                yield provider
+
+    def __len__(self) -> int:
+        return len(self.shared.cells) + sum(1 for provider in self.own if provider not in self.shared.cells)
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield every cell."""
+        for provider in self:
+            cell = self.get(provider)
+            if cell is not None:
+                yield cell
+
+    def replaced(self, cells: Mapping[ProviderId, Cell]) -> CellTable:
+        """Return a table with some cells replaced."""
+        return CellTable(self.shared, {**self.own, **cells})
+
+    def on(self, shared: SharedCells) -> CellTable:
+        """Return a table with the same own cells over other shared ones."""
+        return CellTable(shared, self.own)
+
+    def differing(self, other: CellTable) -> list[ProviderId]:
+        """Return the providers about which two tables say different things to a reader."""
+        if self is other:
+            return []
+        if self.shared is other.shared:
+            asked: Iterable[ProviderId] = self.own.keys() | other.own.keys()
+        else:
+            asked = set(self) | set(other)
+        return sorted(provider for provider in asked if not same_answer(self.get(provider), other.get(provider)))
+
+
+EMPTY_TABLE = CellTable(SharedCells({}), {})
+"""What an agent has before it is first published."""

@@ -1,0 +1,78 @@
+"""Diffs: which providers' answers two readings could tell apart. What is not in here costs no check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from openclaw_actors.auth.check import shared_candidates
+from openclaw_actors.auth.shared import SharedIndex
+from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.providers import auth_provider
+from openclaw_actors.ids import ProviderId
+
+_ALSO_ACCEPTED_BY = {"openai": "openai-codex"}
+"""Provider → another one whose order accepts its profiles (formats 7.6 step 2)."""
+
+
+def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozenset[ProviderId]:
+    """Return the providers about which two indexes differ: by what they say of it, or by how its profiles are judged."""
+    changed: set[ProviderId] = set(old.answered) ^ set(new.answered)
+    for provider in set(old.answered) & set(new.answered):
+        if shared_candidates(provider, old, now) != shared_candidates(provider, new, now):
+            changed.add(provider)
+    if old.facts.clis != new.facts.clis or old.facts.unread_sources != new.facts.unread_sources:
+        before = {cli.name: cli for cli in old.facts.clis}
+        after = {cli.name: cli for cli in new.facts.clis}
+        logins = {cli.provider for name in before.keys() | after.keys() for cli in (before.get(name), after.get(name)) if cli}
+        differing = {one for one in logins if _logins_of(before, one) != _logins_of(after, one)}
+        changed |= _with_aliases(differing, new.answered)
+        changed |= {one for one in new.answered if old.unread_for(one) != new.unread_for(one)}
+    differing = {item.provider for item in set(old.config.auth_profiles) ^ set(new.config.auth_profiles)}
+    differing |= {provider for provider, _ in set(old.config.auth_order) ^ set(new.config.auth_order)}
+    differing |= {one for one in new.answered if _judging(old, one) != _judging(new, one)}
+    return frozenset(changed | _with_aliases(differing, new.answered))
+
+
+def changed_by_store(old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId]) -> frozenset[ProviderId]:
+    """Return the providers whose profiles, order or last good profile differ between two readings of a store."""
+    differing: set[ProviderId] = set()
+    before = {profile.id: profile for profile in old.profiles}
+    after = {profile.id: profile for profile in new.profiles}
+    for name in before.keys() | after.keys():
+        one, other = before.get(name), after.get(name)
+        if one != other:
+            differing.update(profile.provider for profile in (one, other) if profile is not None)
+    differing |= {provider for provider, _ in set(old.order) ^ set(new.order)}
+    differing |= {provider for provider, _ in set(old.last_good) ^ set(new.last_good)}
+    if not differing and [profile.id for profile in old.profiles] != [profile.id for profile in new.profiles]:
+        differing = {profile.provider for profile in new.profiles}
+    return frozenset(_with_aliases(differing, answered))
+
+
+def changed_by_usage(old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId]) -> frozenset[ProviderId]:
+    """Return the providers whose profiles were used or rested differently between two readings of a store."""
+    touched = {name for name, _ in set(old.usage) ^ set(new.usage)}
+    differing = {profile.provider for profile in new.profiles if profile.id in touched}
+    prefix = "inline-api-key:"
+    differing |= {ProviderId(name.removeprefix(prefix)) for name in touched if name.startswith(prefix)}
+    return frozenset(_with_aliases(differing, answered))
+
+
+def _judging(index: SharedIndex, provider: ProviderId) -> tuple[object, ...]:
+    """Return what of the config decides how this provider's profiles are judged, beside order and `auth.profiles`."""
+    entry = index.entry(provider)
+    return (entry.auth if entry is not None else "", provider in index.disabled_providers)
+
+
+def _logins_of(logins: dict[str, object], provider: ProviderId) -> list[object]:
+    return [login for login in logins.values() if getattr(login, "provider", None) == provider]
+
+
+def _with_aliases(providers: Iterable[ProviderId], answered: Iterable[ProviderId]) -> set[ProviderId]:
+    """Return these providers and all that use their credentials."""
+    found = set(providers)
+    if not found:
+        return found
+    found |= {ProviderId(_ALSO_ACCEPTED_BY[one]) for one in found if one in _ALSO_ACCEPTED_BY}
+    targets = {auth_provider(one) for one in found}
+    return found | {one for one in answered if auth_provider(one) in targets}

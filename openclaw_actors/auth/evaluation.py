@@ -1,0 +1,111 @@
+"""An evaluation: the facts that one or more agents see, and the answers folded from them, each folded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+from openclaw_actors.auth.cells import CellTable, SharedCells
+from openclaw_actors.auth.check import decide, profile_candidates, shared_candidates, with_inline_usage
+from openclaw_actors.auth.ledger import Ledger
+from openclaw_actors.auth.shared import SharedIndex
+from openclaw_actors.auth.sources.stored import store_index
+from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.home.stores.merge import StoreView
+from openclaw_actors.ids import ProviderId
+
+
+@final
+class SharedEvaluation:
+    """The cells that config, environment and other programs' logins decide: the same for all agents."""
+
+    __slots__ = ("candidates", "index", "ledger", "now", "shared")
+
+    def __init__(self, index: SharedIndex, ledger: Ledger, now: float) -> None:
+        self.index = index
+        self.ledger = ledger
+        self.now = now
+        self.candidates = {provider: shared_candidates(provider, index, now) for provider in index.answered}
+        self.shared = SharedCells(
+            {
+                provider: decide(
+                    provider, found, ledger, now, unread=index.unread_for(provider), known=provider in index.known
+                )
+                for provider, found in self.candidates.items()
+            }
+        )
+
+
+@final
+class Evaluation:
+    """One agent's facts (or those of many that see the same stores) and the cells folded from them so far.
+
+    Filled by the agents' actors, which all run on one thread; folding a provider twice would give the same cell.
+    """
+
+    __slots__ = ("_own", "_stored", "_table", "base", "ledger", "now", "view")
+
+    def __init__(self, base: SharedEvaluation, view: StoreView, ledger: Ledger, now: float) -> None:
+        self.base = base
+        self.view = view
+        self._stored = store_index(view)
+        self.ledger = ledger
+        self.now = now
+        self._own: dict[ProviderId, Cell] = {}
+        self._table: CellTable | None = None
+
+    def providers(self) -> tuple[ProviderId, ...]:
+        """Return every provider that the answers cover: the shared ones and those of the profiles."""
+        known = self.base.candidates
+        extra = {profile.provider for profile in self.view.profiles if profile.provider not in known}
+        return (*known, *sorted(extra)) if extra else tuple(known)
+
+    def cell(self, provider: ProviderId) -> Cell:
+        """Return the cell of a provider, folding it on the first call."""
+        cell = self._own.get(provider)
+        if cell is not None:
+            return cell
+        base = self.base
+        stored = profile_candidates(provider, base.index, self._stored, self.now)
+        shared = base.candidates.get(provider)
+        if not stored and not self.view.unread and not self._stored.has_inline_usage and shared is not None:
+            return base.shared.cells[provider]
+        if shared is None:
+            shared = shared_candidates(provider, base.index, self.now)
+        if shared and self._stored.has_inline_usage:
+            shared = with_inline_usage(shared, provider, self._stored)
+        cell = decide(
+            provider,
+            (*shared, *stored),
+            self.ledger,
+            self.now,
+            unread=self.view.unread or base.index.unread_for(provider),
+            known=provider in base.index.known or bool(stored),
+        )
+        self._own[provider] = cell
+        return cell
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every provider was folded already, by this agent or one that sees the same."""
+        return self._table is not None
+
+    def table(self) -> CellTable:
+        """Return all cells as a table; the same object on every call."""
+        if self._table is None:
+            for provider in self.providers():
+                self.cell(provider)
+            self._table = CellTable(self.base.shared, dict(self._own))
+        return self._table
+
+    def applied_to(self, table: CellTable, providers: Iterable[ProviderId]) -> CellTable:
+        """Return a table with the cells of some providers as this evaluation has them."""
+        own = dict(table.own)
+        covered = self.base.candidates.keys() | {profile.provider for profile in self.view.profiles}
+        for provider in providers:
+            cell = self.cell(provider)
+            if provider not in covered or cell is self.base.shared.cells.get(provider):
+                own.pop(provider, None)
+            else:
+                own[provider] = cell
+        return CellTable(self.base.shared, own)

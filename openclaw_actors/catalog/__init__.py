@@ -1,0 +1,1 @@
+"""The model catalogue: built-in rows, config rows, and the `models.json` of the agents."""

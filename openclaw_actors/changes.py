@@ -1,0 +1,26 @@
+"""Changes of answers: what subscribers get."""
+
+from __future__ import annotations
+
+import msgspec
+
+from openclaw_actors.auth.verdict import Verdict
+from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """One answer that is not what it was. The first publication of an agent is no change."""
+
+    sequence: int
+    """Orders the changes of all agents in this process."""
+    agent_id: AgentId
+    revision: Revision
+    """The agent's revision from which on the new answer holds."""
+    provider: ProviderId
+    old: Verdict
+    new: Verdict
+    reason: str
+    """What caused it: `config-reload`, `credentials-changed`, `failure-reported`, `time-passed`…"""
+    generation: Generation
+    latency_s: float
+    """From seeing the cause to publishing the answer, in seconds."""

@@ -1,0 +1,122 @@
+"""The commands and their options. Each command's own module is imported when it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from openclaw_actors.cli.check import EXIT_STATUS_HELP
+
+_PROGRAM = "openclaw-actors"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HOME_HELP = "The OpenClaw home (state directory). Default: OPENCLAW_STATE_DIR, else ~/.openclaw."
+
+
+def _shared(command: F) -> F:
+    """Add the options that all commands have."""
+    command = click.option("--home", metavar="DIR", help=_HOME_HELP)(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+_agent = click.option("--agent", metavar="ID", help="One agent. Default: the configured default agent.")
+_all_agents = click.option("--all-agents", is_flag=True, help="Every configured agent.")
+
+
+@click.group(name=_PROGRAM, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, help="Print the version.")  # answered in __main__, before this is imported
+def cli(version: bool) -> None:
+    """Which providers does each agent of an OpenClaw home hold working credentials for?
+
+    Reads the home's config, credential stores, logins of other programs and your environment. Writes nothing.
+    """
+
+
+@cli.command(epilog=EXIT_STATUS_HELP)
+@_shared
+@_agent
+@_all_agents
+@click.option("--provider", "providers", metavar="P", multiple=True, help="Just this one, in any spelling; repeatable.")
+@click.option("--all", "everything", is_flag=True, help="Also list providers without any credentials.")
+@click.option("--check", "checked", is_flag=True, help="Let the exit status say how things are (see below).")
+def status(**options: Any) -> int:
+    """Show which providers each agent can use, by which credential, until when."""
+    from openclaw_actors.cli.status import show_status
+
+    return _quietly(show_status, **options)
+
+
+@cli.command()
+@click.argument("target", metavar="PROVIDER[/MODEL]")
+@_shared
+@_agent
+def explain(target: str, **options: Any) -> int:
+    """Show everything behind one answer: what won, what it shadows, why, and what to do."""
+    from openclaw_actors.cli.explain import show_explanation
+
+    return _quietly(show_explanation, target, **options)
+
+
+@cli.command()
+@click.argument("provider", required=False)
+@_shared
+@_agent
+@click.option("--page", "number", type=click.IntRange(min=1), default=1, show_default=True, help="Which page.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Models on a page.")
+@click.option("--all", "everything", is_flag=True, help="The whole catalogue on one page, with or without credentials.")
+def models(provider: str | None, **options: Any) -> int:
+    """List the models that an agent is shown, and say why the others are hidden."""
+    from openclaw_actors.cli.models import show_models
+
+    return _quietly(show_models, provider, **options)
+
+
+@cli.command()
+@_shared
+@_agent
+@_all_agents
+def watch(**options: Any) -> int:
+    """Print each change of an answer with its cause, generation and latency, until Ctrl-C.
+
+    With --json: one JSON object per line.
+    """
+    from openclaw_actors.cli.watch import watch_changes
+
+    return _quietly(watch_changes, **options)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status: 2 for wrong usage, 130 when interrupted."""
+    try:
+        status = cli.main(args=list(arguments), prog_name=_PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def _quietly(command: Callable[..., int], *arguments: Any, **options: Any) -> int:
+    """Run a command; when the reader of its output goes away, end without a word (click itself would exit with 1)."""
+    try:
+        status = command(*arguments, **options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    return status
+
+
+def _silence_stdout() -> None:
+    # without this the interpreter complains once more when it flushes at exit
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -1,0 +1,116 @@
+"""The JSON that the commands print. Field names are part of the public face."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from openclaw_actors.auth.verdict import Evidence, Verdict
+from openclaw_actors.cli.text import presence_note
+
+if TYPE_CHECKING:
+    from openclaw_actors.changes import Change
+    from openclaw_actors.listing.listing import Listing, Page
+
+
+def write_json(value: object, *, line: bool = False) -> None:
+    """Print a value as JSON: indented, or as one line that is flushed at once."""
+    raw = msgspec.json.encode(value)
+    text = (raw if line else msgspec.json.format(raw, indent=2)).decode()
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def status_cell(verdict: Verdict, model_count: int) -> dict[str, Any]:
+    """Return one provider of `status --json`."""
+    evidence = verdict.evidence
+    return {
+        "state": verdict.state.value,
+        "has_auth": verdict.has_auth,
+        "presence": verdict.presence,
+        "source": None if evidence is None else evidence.source,
+        "kind": None if evidence is None else evidence.kind,
+        "profile": profile_of(evidence),
+        "reason": verdict.reason,
+        "next_step": verdict.next_step,
+        "valid_until": verdict.valid_until,
+        "fresh": verdict.fresh,
+        "model_count": model_count,
+    }
+
+
+def status_agent(
+    revision: int, generation: int, answers: Iterable[tuple[str, Verdict]], model_count: Callable[[str], int]
+) -> dict[str, Any]:
+    """Return one agent of `status --json`; the answers are keyed as they were spelled."""
+    providers = {spelled: status_cell(verdict, model_count(verdict.provider)) for spelled, verdict in answers}
+    return {"revision": revision, "generation": generation, "providers": providers}
+
+
+def profile_of(evidence: Evidence | None) -> str | None:
+    """Return the profile id when the evidence is a stored profile."""
+    return evidence.id if evidence is not None and evidence.source == "profile" else None
+
+
+def explanation(
+    verdict: Verdict, spelled: str, model: str | None, visibility: str | None, suggestions: list[str]
+) -> dict[str, Any]:
+    """Return what `explain --json` prints."""
+    return {
+        "agent": verdict.agent_id,
+        "provider": verdict.provider,
+        "spelled": spelled,
+        "model": model,
+        "state": verdict.state.value,
+        "has_auth": verdict.has_auth,
+        "presence": verdict.presence,
+        "presence_note": presence_note(verdict),
+        "evidence": msgspec.to_builtins(verdict.evidence),
+        "shadowed": msgspec.to_builtins(verdict.shadowed),
+        "reason": verdict.reason,
+        "next_step": verdict.next_step,
+        "valid_until": verdict.valid_until,
+        "generation": verdict.generation,
+        "fresh": verdict.fresh,
+        "visibility": visibility,
+        "did_you_mean": suggestions,
+    }
+
+
+def model_page(listing: Listing, page: Page) -> dict[str, Any]:
+    """Return what `models --json` prints."""
+    return {
+        "agent": listing.agent_id,
+        "revision": listing.revision,
+        "view": listing.view,
+        "provider": listing.provider,
+        "page": page.page,
+        "pages": page.pages,
+        "limit": page.limit,
+        "total": page.total,
+        "models": msgspec.to_builtins(page.rows),
+        "hidden": msgspec.to_builtins(listing.hidden),
+    }
+
+
+def watch_change(change: Change, seen_at: float) -> dict[str, Any]:
+    """Return one change of `watch --json`."""
+    return {
+        "event": "change",
+        "at": seen_at,
+        "sequence": change.sequence,
+        "agent": change.agent_id,
+        "revision": change.revision,
+        "provider": change.provider,
+        "old": change.old.state.value,
+        "new": change.new.state.value,
+        "has_auth": change.new.has_auth,
+        "presence": change.new.presence,
+        "cause": change.reason,
+        "reason": change.new.reason,
+        "generation": change.generation,
+        "latency_ms": round(change.latency_s * 1000, 3),
+    }

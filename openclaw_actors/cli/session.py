@@ -1,0 +1,93 @@
+"""A supervisor for the length of one command."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from openclaw_actors.cli.text import clean, did_you_mean, near_misses
+
+if TYPE_CHECKING:
+    from openclaw_actors import AuthSupervisor
+
+WARM_TIMEOUT_S = 60.0
+"""How long a command waits for the first answers, in seconds: longer than the budget of a sweep."""
+
+_LOOK_INTERVAL_S = 0.1
+
+
+class ConfigUnusableError(click.ClickException):
+    """The config can't be read, so there are no answers (exit status 1)."""
+
+    exit_code = 1
+
+
+@contextlib.contextmanager
+def one_shot(home: str | None) -> Iterator[AuthSupervisor]:
+    """Start a supervisor that reads once and watches nothing, wait until it is warm, and stop it in the end.
+
+    Conditions that are not well are written to stderr. Raises ConfigUnusableError when the config gives no agents.
+    """
+    from openclaw_actors import AuthSupervisor, Settings
+
+    with AuthSupervisor(home, settings=Settings(watch=False, one_shot=True)) as supervisor:
+        wait_until_warm(supervisor)
+        warn_of_conditions(supervisor, besides=("Watching",))
+        yield supervisor
+
+
+def wait_until_warm(supervisor: AuthSupervisor) -> None:
+    """Wait for the first answers. Raises ConfigUnusableError when the config can't be read."""
+    deadline = time.monotonic() + WARM_TIMEOUT_S
+    while not supervisor.wait_warm(_LOOK_INTERVAL_S):
+        _raise_for_config(supervisor)
+        if time.monotonic() > deadline:
+            warn(f"not warm after {WARM_TIMEOUT_S:.0f} s: some answers are unknown")
+            return
+    if not supervisor.agent_ids():
+        _raise_for_config(supervisor)
+
+
+def _raise_for_config(supervisor: AuthSupervisor) -> None:
+    for condition in supervisor.health().conditions:
+        if condition.type == "ConfigValid" and not condition.status:
+            raise ConfigUnusableError(condition.message or condition.reason)
+
+
+def warn_of_conditions(supervisor: AuthSupervisor, besides: tuple[str, ...] = ()) -> None:
+    """Write the conditions that are not well to stderr."""
+    for condition in supervisor.health().conditions:
+        if not condition.status and condition.type not in besides:
+            warn(f"{condition.type}: {condition.message or condition.reason}")
+
+
+def warn(text: str) -> None:
+    """Write one warning to stderr."""
+    print(f"warning: {clean(text)}", file=sys.stderr)
+
+
+def chosen_agents(supervisor: AuthSupervisor, agent: str | None, *, all_agents: bool = False) -> tuple[str, ...]:
+    """Return the agents that a command is about: the named one, all, or the configured default.
+
+    Raises click.UsageError (exit status 2) that names the known agents, for one that isn't configured.
+    """
+    known = supervisor.agent_ids()
+    if agent is not None and all_agents:
+        raise click.UsageError("--agent and --all-agents exclude each other.")
+    if all_agents:
+        return known
+    if agent is None:
+        return (supervisor.snapshot().agent_id,)
+    wanted = agent.strip().lower()
+    for one in known:
+        if one == wanted:
+            return (one,)
+    hint = did_you_mean(near_misses(wanted, known))
+    raise click.UsageError(
+        f"Unknown agent {clean(agent)!r}. The config has: {', '.join(clean(one) for one in known)}. {hint}".rstrip()
+    )

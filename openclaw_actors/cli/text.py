@@ -1,0 +1,141 @@
+"""Words for people: times, expiries, states, near misses. Pure functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from openclaw_actors.auth.verdict import State, Verdict
+
+MINUTE_S = 60
+HOUR_S = 3600
+DAY_S = 86400
+
+_SYMBOLS = {
+    State.USABLE: ("✓", "+", "green"),
+    State.REFRESHABLE: ("↻", "~", "green"),
+    State.COOLDOWN: ("◷", "z", "yellow"),
+    State.UNVERIFIED: ("?", "?", "yellow"),
+    State.UNKNOWN: ("…", "?", "yellow"),
+    State.UNRESOLVED: ("⚠", "!", "red"),
+    State.REJECTED: ("✗", "x", "red"),
+    State.DISABLED: ("✗", "x", "red"),
+    State.EXPIRED: ("✗", "x", "red"),
+    State.MALFORMED: ("✗", "x", "red"),
+    State.MISSING: ("·", ".", "dim"),
+}
+"""State → symbol, symbol where the terminal has only ASCII, style. Never colour alone: it isn't seen by all."""
+
+
+def state_label(state: State, *, ascii_only: bool = False) -> str:
+    """Return a state with its symbol."""
+    rich_symbol, plain_symbol, _ = _SYMBOLS[state]
+    return f"{plain_symbol if ascii_only else rich_symbol} {state.value}"
+
+
+def state_style(state: State) -> str:
+    """Return the style (of rich) that a state is shown in."""
+    return _SYMBOLS[state][2]
+
+
+def clean(text: str) -> str:
+    """Return a text with everything that a terminal would act upon replaced: names come from files."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in one unit, rounded down: `90 s`, `45 min`, `30 h`, `3 d`."""
+    whole = int(seconds)
+    if whole < 2 * MINUTE_S:
+        return f"{whole} s"
+    if whole < 2 * HOUR_S:
+        return f"{whole // MINUTE_S} min"
+    if whole < 2 * DAY_S:
+        return f"{whole // HOUR_S} h"
+    return f"{whole // DAY_S} d"
+
+
+def relative(moment: float, now: float) -> str:
+    """Return a moment (epoch seconds) as seen from now: `in 3 d`, `2 h ago`, `just now`; never "in 0 s"."""
+    distance = moment - now
+    if -1 < distance <= 0:
+        return "just now"
+    if distance < 0:
+        return f"{duration(-distance)} ago"
+    return f"in {duration(distance)}" if distance >= 1 else "in less than 1 s"
+
+
+def expiry(verdict: Verdict, now: float) -> str:
+    """Return when a verdict's credential expires: `in 3 d`, `expired 2 h ago`; empty when it has no expiry.
+
+    What only looks expired says so: a token with something to refresh it is `expired 2 h ago, refreshable`.
+    """
+    if verdict.evidence is None or verdict.evidence.expires_at is None:
+        return ""
+    moment = verdict.evidence.expires_at
+    if moment > now:
+        return relative(moment, now)
+    text = f"expired {relative(moment, now)}"
+    # a run can use it although it is past: then something refreshes it
+    return f"{text}, refreshable" if verdict.has_auth else text
+
+
+def clock_time(moment: float) -> str:
+    """Return the local time of day of an epoch moment, with milliseconds."""
+    return f"{time.strftime('%H:%M:%S', time.localtime(moment))}.{int(moment % 1 * 1000):03d}"
+
+
+def full_time(moment: float) -> str:
+    """Return an epoch moment as local date and time with its offset; the bare number when no calendar has it."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(moment))
+    except (OverflowError, ValueError, OSError):
+        return f"epoch {moment:.0f}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a short time in milliseconds."""
+    if seconds is None:
+        return "-"
+    value = seconds * 1000
+    return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 model`, `2 models`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def near_misses(text: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """Return what a person may have meant: the nearest of the known words."""
+    import difflib  # only a slip pays for it
+
+    by_fold = {word.casefold(): word for word in known}
+    return [by_fold[word] for word in difflib.get_close_matches(text.casefold(), by_fold, limit, 0.6)]
+
+
+def did_you_mean(words: list[str]) -> str:
+    """Return the hint that offers them; empty when there are none."""
+    return f"Did you mean {' or '.join(words)}?" if words else ""
+
+
+def presence_note(verdict: Verdict) -> str:
+    """Return why OpenClaw 2026.5.22 would say something else; empty when it would say the same."""
+    if verdict.presence == verdict.has_auth:
+        return ""
+    if not verdict.presence:
+        return "its pre-warm doesn't count this source, though a run could use it"
+    reasons = {
+        State.UNVERIFIED: "it takes this cloud provider for present without seeing credentials",
+        State.UNKNOWN: "its last known answer was yes; the source can't be read now",
+        State.UNRESOLVED: "it counts the profile without resolving its secret reference",
+        State.REJECTED: "it counts a stored credential whatever the provider said to it",
+        State.DISABLED: "it doesn't look at disabled windows",
+        State.EXPIRED: "it doesn't look at the expiry",
+        State.MALFORMED: "it counts a profile even when there is nothing in it to use",
+    }
+    return reasons.get(verdict.state, "it counts this source")

@@ -1,0 +1,94 @@
+"""`watch`: each change of an answer as it is published, until Ctrl-C."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from openclaw_actors.cli.json_shapes import watch_change, write_json
+from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, wait_until_warm, warn, warn_of_conditions
+from openclaw_actors.cli.text import clock_time, counted, milliseconds, state_label, state_style
+
+if TYPE_CHECKING:
+    from openclaw_actors import AuthSupervisor
+    from openclaw_actors.changes import Change
+
+
+def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_json: bool) -> int:
+    """Run a watching supervisor and print its changes. Ends with exit status 0 on SIGINT and SIGTERM."""
+    from openclaw_actors import AuthSupervisor, Settings
+
+    _interrupt_on_signals()
+    try:
+        with AuthSupervisor(home, settings=Settings()) as supervisor:
+            # The callback only puts: it runs on the notifier thread, which must never wait for a slow terminal.
+            changes: queue.SimpleQueue[tuple[float, Change]] = queue.SimpleQueue()
+            supervisor.subscribe(lambda change: changes.put((time.time(), change)))
+            agents = _begin(supervisor, agent, all_agents=all_agents, as_json=as_json)
+            while True:
+                seen_at, change = changes.get()
+                if agents is None or change.agent_id in agents:
+                    _write_change(change, seen_at, as_json=as_json)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _begin(supervisor: AuthSupervisor, agent: str | None, *, all_agents: bool, as_json: bool) -> frozenset[str] | None:
+    """Say what is watched and return the agents to tell of; None for all."""
+    try:
+        wait_until_warm(supervisor)
+    except ConfigUnusableError as error:
+        if agent is not None:
+            raise
+        warn(f"{error.message} Watching until it can be read.")
+        agents = None
+    else:
+        agents = None if all_agents else frozenset(chosen_agents(supervisor, agent))
+        warn_of_conditions(supervisor)
+    names = sorted(supervisor.agent_ids() if agents is None else agents)
+    if as_json:
+        record = {"event": "watching", "at": time.time(), "home": str(supervisor.home_path), "agents": names}
+        write_json(record, line=True)
+        return agents
+    from openclaw_actors.cli.tables import write_line
+
+    whom = f"{counted(len(names), 'agent')} ({', '.join(names)})" if names else "no agent yet"
+    warm = supervisor.warm_time_s
+    text = f": {whom}, {supervisor.config_path}" + (f", warm in {milliseconds(warm)}" if warm is not None else "")
+    write_line(("watching ", "dim"), (str(supervisor.home_path), "bold"), (f"{text}. Ctrl-C ends.", "dim"))
+    return agents
+
+
+def _write_change(change: Change, seen_at: float, *, as_json: bool) -> None:
+    if as_json:
+        write_json(watch_change(change, seen_at), line=True)
+        return
+    from openclaw_actors.cli.tables import ascii_only, write_line
+
+    plain = ascii_only()
+    old, new = change.old.state, change.new.state
+    why = f"{change.reason}: {change.new.reason}" if change.new.reason else change.reason
+    write_line(
+        (f"{clock_time(seen_at)}  ", "dim"),
+        (f"{change.agent_id}  ", ""),
+        (f"{change.provider}  ", "bold"),
+        (state_label(old, ascii_only=plain), state_style(old)),
+        (" -> ", ""),
+        (state_label(new, ascii_only=plain), state_style(new)),
+        (f"  {why}", ""),
+        (f"  generation {change.generation}, {milliseconds(change.latency_s)}", "dim"),
+    )
+
+
+def _interrupt_on_signals() -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # a second signal must not break into the orderly stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,62 @@
+"""Health: conditions, each true when all is well, with a reason and a remedy when it isn't."""
+
+from __future__ import annotations
+
+import threading
+from typing import final
+
+import msgspec
+
+from openclaw_actors.clock import Clock
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One thing that can be well or not."""
+
+    type: str
+    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`."""
+    status: bool
+    """True is good."""
+    reason: str
+    """One word for machines."""
+    message: str
+    """What is wrong, where, and what to do; for people."""
+    since: float
+    """When the status last changed, epoch seconds."""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """All conditions at one moment."""
+
+    ok: bool
+    """Whether every condition is true."""
+    conditions: tuple[Condition, ...]
+
+    def condition(self, kind: str) -> Condition | None:
+        """Return one condition by its type."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+
+@final
+class ConditionBoard:
+    """Where the actors write down how they are. Any thread may write and read; each condition has one writer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._conditions: dict[str, Condition] = {}
+
+    def set(self, kind: str, status: bool, reason: str, message: str = "") -> bool:
+        """Write down a condition and return whether its status or message changed."""
+        with self._lock:
+            known = self._conditions.get(kind)
+            if known is not None and (known.status, known.reason, known.message) == (status, reason, message):
+                return False
+            since = known.since if known is not None and known.status == status else self._clock.epoch()
+            self._conditions[kind] = Condition(kind, status, reason, message, since)
+            return True
+
+    def health(self) -> Health:
+        """Return all conditions as they are now."""
+        conditions = tuple(self._conditions.values())
+        return Health(ok=all(condition.status for condition in conditions), conditions=conditions)

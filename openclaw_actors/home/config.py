@@ -1,0 +1,213 @@
+"""What a config says about credentials: built from the parsed document, which is not kept (formats 1.4)."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from openclaw_actors.home.agents import agent_defaults, default_model_refs, read_agents
+from openclaw_actors.home.digest import Digester
+from openclaw_actors.home.facts import (
+    AuthProfileConfig,
+    ConfigFacts,
+    ConfigModel,
+    Finding,
+    KeyFacts,
+    KeyForm,
+    ProviderConfig,
+)
+from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.paths import HomeLocation, main_agent_dir
+from openclaw_actors.home.providers import normalise_provider, tables
+from openclaw_actors.home.secrets import SecretRules, key_facts
+from openclaw_actors.home.urls import public_url
+from openclaw_actors.ids import ProviderId, StoreId
+
+_MAX_FINDINGS = 100
+_SHELL_SWITCH = "OPENCLAW_LOAD_SHELL_ENV"
+_REFERENCES = frozenset({KeyForm.ENV_REF, KeyForm.ENV_NAME, KeyForm.FILE_REF, KeyForm.EXEC_REF, KeyForm.MALFORMED})
+
+
+def config_facts(
+    document: dict[str, object],
+    *,
+    path: str,
+    exists: bool,
+    location: HomeLocation,
+    env: OpaqueEnv,
+    rules: SecretRules,
+    digester: Digester,
+    unresolved: list[tuple[str, str]],
+) -> ConfigFacts:
+    """Build the facts of one config; wrong types in places that don't matter are passed over.
+
+    Args:
+        document: After includes and substitution.
+        path: The config file.
+        exists: Whether there is one.
+        location: The home.
+        env: The merged environment, the config's own `env` block included.
+        rules: Of the document's `secrets` block.
+        digester: Makes the digests of keys.
+        unresolved: (place, name) of the variables that could not be substituted.
+    """
+    agents, default, findings = read_agents(document, location, env.raw_side, path)
+    findings += [
+        Finding(
+            path, f"the variable {name} is not set", "Set it, or remove the reference.", place, "unresolved-variable"
+        )
+        for place, name in unresolved
+    ]
+    models, auth = _object(document, "models"), _object(document, "auth")
+    substituted = {place for place, _ in unresolved}
+    providers = []
+    for spelled, entry in _object(models, "providers").items():
+        if isinstance(entry, dict) and spelled.strip():
+            provider = _provider(spelled, entry, env, rules, digester)
+            providers.append(provider)
+            _report_key(provider.key, f"models.providers.{spelled}.apiKey", path, substituted, findings)
+    xai = _xai_search_key(document, env, rules, digester)
+    _report_key(xai, "the web search key of xai", path, substituted, findings)
+    if _object(_object(document, "env"), "shellEnv").get("enabled") is True or env.text(_SHELL_SWITCH) in ("1", "true"):
+        findings.append(
+            Finding(
+                path,
+                "variables of the login shell are asked for; they are not imported",
+                "Set them in the process's environment or in the home's .env file.",
+                "env.shellEnv",
+                "shell-env",
+            )
+        )
+    defaults = agent_defaults(document)
+    return ConfigFacts(
+        path=path,
+        exists=exists,
+        state_dir=location.state_dir,
+        main_store=StoreId(main_agent_dir(location.state_dir)),
+        agents=agents,
+        default_agent=default,
+        providers=tuple(providers),
+        auth_profiles=tuple(_auth_profiles(auth)),
+        auth_order=_auth_order(auth),
+        cooldowns=_numbers_as_json(auth.get("cooldowns")),
+        allowlist=tuple(key for key in _object(defaults, "models") if key.strip()),
+        default_model_refs=default_model_refs(defaults),
+        models_mode="replace" if models.get("mode") == "replace" else "merge",
+        xai_search_key=xai,
+        disabled_plugins=_disabled_plugins(_object(document, "plugins")),
+        secrets_digest=digester(json.dumps(document.get("secrets"), sort_keys=True)),
+        findings=tuple(findings[:_MAX_FINDINGS]),
+    )
+
+
+def _object(parent: object, key: str) -> dict[str, object]:
+    value = parent.get(key) if isinstance(parent, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _provider(
+    spelled: str, entry: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester
+) -> ProviderConfig:
+    headers = entry.get("headers")
+    rows = entry.get("models")
+    return ProviderConfig(
+        id=normalise_provider(spelled),
+        spelled=spelled,
+        base_url=public_url(entry.get("baseUrl")),
+        api=_text(entry.get("api")),
+        auth=_text(entry.get("auth")),
+        key=key_facts(entry.get("apiKey"), env, rules, digester),
+        models=tuple(model for row in (rows if isinstance(rows, list) else ()) if (model := _model(row)) is not None),
+        has_headers=headers is not None,
+        has_authorization=isinstance(headers, dict)
+        and any(name.strip().lower() == "authorization" for name in headers),
+        has_auth_header=entry.get("authHeader") is not None,
+        has_request=entry.get("request") is not None,
+    )
+
+
+def _model(row: object) -> ConfigModel | None:
+    if not isinstance(row, dict) or not _text(row.get("id")):
+        return None
+    window, reasoning, inputs = row.get("contextWindow"), row.get("reasoning"), row.get("input")
+    sound = isinstance(window, (int, float)) and not isinstance(window, bool) and 0 < window < 2**53
+    return ConfigModel(
+        _text(row.get("id")),
+        _text(row.get("name")),
+        int(window) if sound else None,  # type: ignore[arg-type]
+        reasoning if isinstance(reasoning, bool) else None,
+        tuple(item for item in inputs if isinstance(item, str)) if isinstance(inputs, list) else (),
+    )
+
+
+def _report_key(key: KeyFacts, place: str, path: str, substituted: set[str], findings: list[Finding]) -> None:
+    if key.form in _REFERENCES and not key.resolved and place not in substituted:
+        findings.append(
+            Finding(
+                path,
+                f"the key is not resolved: {key.problem}",
+                "Provide the secret, or remove the key.",
+                place,
+                "unresolved-ref",
+            )
+        )
+
+
+def _xai_search_key(document: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester) -> KeyFacts:
+    entry = _object(_object(_object(document, "plugins"), "entries"), "xai")
+    value = _object(_object(entry, "config"), "webSearch").get("apiKey")
+    if value is None:
+        value = _object(_object(_object(_object(document, "tools"), "web"), "search"), "grok").get("apiKey")
+    return key_facts(value, env, rules, digester)
+
+
+def _auth_profiles(auth: dict[str, object]) -> list[AuthProfileConfig]:
+    return [
+        AuthProfileConfig(name, normalise_provider(_text(entry.get("provider"))), _text(entry.get("mode")))
+        for name, entry in _object(auth, "profiles").items()
+        if isinstance(entry, dict) and _text(entry.get("provider"))
+    ]
+
+
+def _auth_order(auth: dict[str, object]) -> tuple[tuple[ProviderId, tuple[str, ...]], ...]:
+    order: dict[ProviderId, tuple[str, ...]] = {}
+    for spelled, ids in _object(auth, "order").items():
+        if isinstance(ids, list):
+            order.setdefault(normalise_provider(spelled), tuple(text for item in ids if (text := _text(item))))
+    return tuple(order.items())
+
+
+def _numbers_as_json(block: object) -> bytes:
+    """Return an object of numbers (one level of nesting) as JSON; anything else in it is no setting and is left out."""
+    if not isinstance(block, dict):
+        return b""
+
+    def is_number(value: object) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**53
+
+    kept: dict[str, object] = {}
+    for key, value in block.items():
+        if is_number(value):
+            kept[key] = value
+        elif isinstance(value, dict):
+            kept[key] = {inner: number for inner, number in value.items() if is_number(number)}
+    return msgspec.json.encode(kept) if kept else b""
+
+
+def _disabled_plugins(plugins: dict[str, object]) -> tuple[str, ...]:
+    """Return what is switched off: everything, the deny list, and single entries. `allow` doesn't switch bundled
+    providers off.
+    """
+    disabled: set[str] = set(tables().plugin_providers) if plugins.get("enabled") is False else set()
+    denied = plugins.get("deny")
+    if isinstance(denied, list):
+        disabled.update(text for item in denied if (text := _text(item)))
+    for plugin, entry in _object(plugins, "entries").items():
+        if isinstance(entry, dict) and entry.get("enabled") is False:
+            disabled.add(plugin)
+    return tuple(sorted(disabled))

@@ -1,0 +1,124 @@
+"""Dotenv files: their grammar, and the layers that OpenClaw reads (formats 1.2 step 1; OpenClaw 2026.5.22,
+infra/dotenv).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from openclaw_actors.errors import ConfigError
+from openclaw_actors.home.facts import Finding
+from openclaw_actors.home.files import read_regular
+from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.paths import HomeLocation
+from openclaw_actors.home.providers import env_name_markers
+
+_LIMIT_BYTES = 512 * 1024
+_NAME = re.compile(r"[ \t\v\f]*(?:export[ \t]+)?(?P<name>[A-Za-z0-9_.-]+)(?:[ \t]*=|:[ \t])[ \t]*")
+_REST = re.compile(r"[ \t]*(?:\#[^\n]*)?(?=\n|\Z)")
+_QUOTES = ("'", '"', "`")
+_BLOCKED_NAMES = frozenset(
+    {"OPENAI_API_KEYS", "ANTHROPIC_API_KEYS", "ANTHROPIC_OAUTH_TOKEN", "GEMINI_API_KEYS", "GOOGLE_API_KEYS"}
+)
+_BLOCKED_ENDINGS = ("_BASE_URL", "_API_HOST")
+
+
+def parse_dotenv(text: str) -> dict[str, str]:
+    """Parse a dotenv text; a later line of the same name wins.
+
+    `NAME=value`, `NAME: value`, an optional `export`; values bare (up to `#`), or in single, double or back quotes,
+    which may span lines; `\\n` and `\\r` are line breaks inside double quotes. Nothing is expanded;
+    lines of another form are passed over.
+    """
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    out: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        line_end = text.find("\n", position)
+        line_end = len(text) if line_end < 0 else line_end
+        head = _NAME.match(text, position, line_end)
+        if head is None:
+            position = line_end + 1
+            continue
+        quoted = _quoted(text, head.end())
+        if quoted is not None:
+            out[head["name"]], end = quoted
+            position = end
+        else:
+            out[head["name"]] = _unwrapped(text[head.end() : line_end].split("#", 1)[0].strip())
+            position = line_end
+        position += 1
+    return out
+
+
+def _quoted(text: str, start: int) -> tuple[str, int] | None:
+    """Read a quoted value; None unless a closing quote has nothing but a comment after it."""
+    quote = text[start : start + 1]
+    if quote not in _QUOTES:
+        return None
+    end = start + 1
+    while (end := text.find(quote, end)) >= 0 and text[end - 1] == "\\" and end - 1 > start:
+        end += 1
+    if end < 0:
+        return None
+    rest = _REST.match(text, end + 1)
+    if rest is None:
+        return None
+    return _unwrapped(text[start : end + 1]), rest.end()
+
+
+def _unwrapped(value: str) -> str:
+    """Take off matching quotes around a value, and expand line breaks if they are double ones."""
+    quote = value[:1]
+    if len(value) < 2 or quote not in _QUOTES or not value.endswith(quote):
+        return value
+    inner = value[1:-1]
+    return inner.replace("\\n", "\n").replace("\\r", "\r") if quote == '"' else inner
+
+
+def is_blocked_in_cwd(name: str) -> bool:
+    """Tell whether the working directory's file may not set a variable: provider keys, `OPENCLAW_*`, hosts and base
+    URLs.
+    """
+    upper = name.upper()
+    return (
+        upper.startswith("OPENCLAW_")
+        or upper.endswith(_BLOCKED_ENDINGS)
+        or upper in _BLOCKED_NAMES
+        or upper in env_name_markers()
+    )
+
+
+class Layers:
+    """What the dotenv files add to the process's variables."""
+
+    def __init__(self, env: OpaqueEnv, location: HomeLocation, cwd: str | None) -> None:
+        self.env = env
+        """The variables with all layers below them."""
+        self.findings: list[Finding] = []
+        self.paths: list[str] = []
+        """The files that were looked for."""
+        if cwd is not None:
+            self._add(os.path.join(cwd, ".env"), from_cwd=True)
+        self._add(os.path.join(location.state_dir, ".env"))
+        if location.default_state_dir:
+            self._add(os.path.join(location.home, ".config", "openclaw", "gateway.env"))
+
+    def _add(self, path: str, *, from_cwd: bool = False) -> None:
+        if path in self.paths:
+            return
+        self.paths.append(path)
+        try:
+            read = read_regular(path, ConfigError, limit=_LIMIT_BYTES)
+        except ConfigError as trouble:
+            self.findings.append(
+                Finding(path, f"{trouble.problem}; its variables are missing", trouble.remedy, code="unreadable-dotenv")
+            )
+            return
+        if read is None:
+            return
+        variables = parse_dotenv(read[0].decode("utf-8", "replace"))
+        if from_cwd:
+            variables = {name: value for name, value in variables.items() if not is_blocked_in_cwd(name)}
+        self.env = self.env.with_layer(variables, path)

@@ -1,0 +1,191 @@
+"""The one way into a home: reads files and variables, answers with facts, and keeps what is secret to itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NoReturn, TypeVar, final
+
+import msgspec
+
+from openclaw_actors.errors import ConfigError, HomeError
+from openclaw_actors.home.config import config_facts
+from openclaw_actors.home.digest import Digester
+from openclaw_actors.home.dotenv import Layers
+from openclaw_actors.home.environment import environment_facts
+from openclaw_actors.home.external_cli import cli_names, read_cli
+from openclaw_actors.home.facts import CliFacts, HomeFacts, StoreFacts
+from openclaw_actors.home.includes import Includes
+from openclaw_actors.home.json5 import read_json5
+from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.paths import HomeLocation, first_existing, include_roots, locate, oauth_path
+from openclaw_actors.home.secrets import Resolver, SecretRules, secret_rules
+from openclaw_actors.home.stores.open import read_store
+from openclaw_actors.home.substitution import Substitution, with_config_env
+from openclaw_actors.ids import StoreId
+
+_T = TypeVar("_T")
+
+
+@final
+class HomeReader:
+    """Reads one home. Thread-safe; every method blocks on files and none writes.
+
+    It holds the merged environment (opaque) and the secrets rules of the last good config, because references in
+    stores resolve by them. Neither shows in its repr, and it can't be pickled.
+
+    Args:
+        home: The state dir; None finds it by the variables (formats 1.1).
+        env: The variables; None takes a copy of the process's now. A given mapping is copied and never changed.
+        digester: Makes the digests; None makes one with a new key.
+        cwd: The folder whose `.env` is the first dotenv layer; None is the working directory.
+    """
+
+    CLI_NAMES: ClassVar[tuple[str, ...]] = cli_names()
+
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        digester: Digester | None = None,
+        cwd: str | None = None,
+    ) -> None:
+        self._follows_process = env is None
+        self._digester = digester if digester is not None else Digester()
+        self._cwd = cwd if cwd is not None else _working_directory()
+        self._lock = threading.Lock()
+        self._process = OpaqueEnv(os.environ if env is None else env)
+        self._resolver: Resolver | None = None
+        self.location: HomeLocation = locate(home, _snapshot(self._process))
+
+    def read_home(self) -> HomeFacts:
+        """Read config and environment. On success the new environment and secrets rules hold for later readings.
+
+        Raises:
+            ConfigError: The config, or a file that it includes, can't be used; what was read before stays in force.
+        """
+        with self._lock:
+            process = self._process
+        facts, resolver = _without_traces(lambda: self._read_home(process))
+        with self._lock:
+            if self._process is process:
+                self._resolver = resolver
+        return facts
+
+    def read_store(self, store: StoreId, *, tolerant: bool = False) -> StoreFacts:
+        """Read one store on its own.
+
+        Args:
+            store: The agent dir that holds it.
+            tolerant: Take torn or broken JSON files as absent, as OpenClaw does; for a first reading, when there is
+                no last good answer to keep.
+
+        Raises:
+            StoreUnreadableError: It is there but can't be read.
+        """
+        resolver = self._current()
+        legacy = oauth_path(self.location, resolver.env.raw_side)
+        return _without_traces(lambda: read_store(store, resolver, oauth_path=legacy, tolerant=tolerant))
+
+    def read_cli(self, name: str) -> CliFacts:
+        """Read the login of another program; `CLI_NAMES` has the names (KeyError for another one). Bad content is no
+        exception.
+        """
+        env = self._current().env
+        return read_cli(name, location=self.location, env=env, digester=self._digester)
+
+    def replace_environment(self, env: Mapping[str, str] | None) -> None:
+        """Take new variables; the home stays where it is.
+
+        Args:
+            env: The new variables, copied. None copies the process's again if they came from there, and else changes
+                nothing.
+        """
+        if env is None and not self._follows_process:
+            return
+        process = OpaqueEnv(os.environ if env is None else env)
+        with self._lock:
+            rules = self._resolver.rules if self._resolver is not None else SecretRules()
+            self._process = process
+            # The config's `env` block comes back with the next read_home; until then dotenv files and variables hold.
+            self._resolver = None
+        resolver = Resolver(Layers(process, self.location, self._cwd).env, rules, self._digester)
+        with self._lock:
+            if self._process is process and self._resolver is None:
+                self._resolver = resolver
+
+    def _current(self) -> Resolver:
+        with self._lock:
+            resolver, process = self._resolver, self._process
+        if resolver is not None:
+            return resolver
+        resolver = Resolver(Layers(process, self.location, self._cwd).env, SecretRules(), self._digester)
+        with self._lock:
+            if self._process is process and self._resolver is None:
+                self._resolver = resolver
+        return resolver
+
+    def _read_home(self, process: OpaqueEnv) -> tuple[HomeFacts, Resolver]:
+        location = self.location
+        path = first_existing(location.config_candidates)
+        layers = Layers(process, location, self._cwd)
+        includes = Includes(path, include_roots(location, layers.env.raw_side))
+        document = read_json5(path)
+        exists = document is not None
+        resolved = includes.resolve(document) if exists else {}
+        if not isinstance(resolved, dict):
+            raise ConfigError(path, "its top level is not an object", "Put everything into one { … }.")
+        env = with_config_env(resolved, layers.env)
+        substitution = Substitution(env)
+        substituted = substitution.apply(resolved)
+        assert isinstance(substituted, dict)
+        rules = secret_rules(substituted.get("secrets"))
+        config = config_facts(
+            substituted,
+            path=path,
+            exists=exists,
+            location=location,
+            env=env,
+            rules=rules,
+            digester=self._digester,
+            unresolved=substitution.unresolved,
+        )
+        config = msgspec.structs.replace(config, findings=(*layers.findings, *config.findings))
+        environment, looked_for = environment_facts(env, config, location, self._digester)
+        targets = [os.path.realpath(candidate) for candidate in location.config_candidates]
+        depends_on = (*location.config_candidates, *targets, *includes.paths, *layers.paths, *looked_for)
+        facts = HomeFacts(config, environment, tuple(dict.fromkeys(depends_on)))
+        return facts, Resolver(env, rules, self._digester)
+
+    def __repr__(self) -> str:
+        return f"HomeReader({self.location.state_dir!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a HomeReader holds secrets and is not pickled")
+
+
+def _without_traces(read: Callable[[], _T]) -> _T:
+    """Run a reading; an error of ours comes out without the frames of the reading.
+
+    Sinks that print the variables of a traceback (loguru's `diagnose`) would print the documents that those frames
+    hold.
+    """
+    try:
+        return read()
+    except HomeError as trouble:
+        failure = trouble.with_traceback(None)
+        failure.__cause__ = failure.__context__ = None
+    raise failure from None
+
+
+def _snapshot(env: OpaqueEnv) -> dict[str, str]:
+    return {name: env.raw(name) or "" for name in env}
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None

@@ -1,0 +1,189 @@
+"""Secret references and what else can stand where a key is expected (formats 1.3, 4.5; OpenClaw 2026.5.22,
+types.secrets.ts, resolve.ts).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn, final
+
+import msgspec
+
+from openclaw_actors.home.digest import Digester
+from openclaw_actors.home.facts import KeyFacts, KeyForm
+from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.providers import env_name_markers, is_non_secret_marker
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,127}\Z")
+_TEXT_REFERENCE = re.compile(
+    r"(?:\$\{(?P<a>[A-Z][A-Z0-9_]{0,127})\}|(?:\$|secretref-env:|__env__:)(?P<b>[A-Z][A-Z0-9_]{0,127}))\Z"
+)
+_ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
+_EXEC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}\Z")
+_SOURCES = ("env", "file", "exec")
+_MAX_ALLOWLIST = 256
+
+
+class SecretRules(msgspec.Struct, frozen=True, gc=False):
+    """The `secrets` block as far as reading needs it; holds no secret."""
+
+    env_default: str = "default"
+    file_default: str = "default"
+    exec_default: str = "default"
+    providers: tuple[tuple[str, str, tuple[str, ...] | None], ...] = ()
+    """(alias, source, allowlist); the allowlist is None when any name is allowed."""
+
+    def default_alias(self, source: str) -> str:
+        """Return the alias that a reference without one means."""
+        return {"env": self.env_default, "file": self.file_default, "exec": self.exec_default}[source]
+
+    def declared(self, alias: str) -> tuple[str, tuple[str, ...] | None] | None:
+        """Return (source, allowlist) of a declared alias, or None."""
+        return next(((source, allowed) for name, source, allowed in self.providers if name == alias), None)
+
+
+def secret_rules(block: object) -> SecretRules:
+    """Read the config's `secrets` block tolerantly."""
+    if not isinstance(block, dict):
+        return SecretRules()
+    defaults = block.get("defaults")
+    aliases = []
+    for source in _SOURCES:
+        alias = defaults.get(source) if isinstance(defaults, dict) else None
+        alias = alias.strip() if isinstance(alias, str) else ""
+        aliases.append(alias if _ALIAS.match(alias) else "default")
+    declared = block.get("providers")
+    providers: list[tuple[str, str, tuple[str, ...] | None]] = []
+    for alias, entry in declared.items() if isinstance(declared, dict) else ():
+        if isinstance(entry, dict) and entry.get("source") in _SOURCES and _ALIAS.match(alias):
+            names = entry.get("allowlist")
+            allowed = (
+                tuple(name for name in names if isinstance(name, str))[:_MAX_ALLOWLIST]
+                if isinstance(names, list)
+                else None
+            )
+            providers.append((alias, str(entry["source"]), allowed))
+    return SecretRules(aliases[0], aliases[1], aliases[2], tuple(providers))
+
+
+def key_facts(
+    value: object, env: OpaqueEnv, secrets_config: SecretRules, digester: Digester, *, markers: bool = True
+) -> KeyFacts:
+    """Say what stands where a secret is expected, and whether it yields one now.
+
+    Args:
+        value: Whatever stands there.
+        env: The merged environment.
+        secrets_config: The rules of the config's `secrets` block.
+        digester: Makes the digest of the secret.
+        markers: Whether markers and bare variable names mean something; they do in the config, not in stores.
+    """
+    if value is None:
+        return KeyFacts()
+    if isinstance(value, str):
+        return _of_text(value, env, secrets_config, digester, markers)
+    if isinstance(value, dict):
+        return _of_object(value, env, secrets_config, digester)
+    return _malformed("it is neither a text nor a secret reference")
+
+
+def is_secret_ref(value: object) -> bool:
+    """Tell whether a value has the object form of a secret reference: source and id, and a provider or (older) none."""
+    if not isinstance(value, dict) or not value.keys() <= {"source", "provider", "id"}:
+        return False
+    identifier, alias = value.get("id"), value.get("provider", "default")
+    return (
+        value.get("source") in _SOURCES
+        and isinstance(identifier, str)
+        and bool(identifier.strip())
+        and isinstance(alias, str)
+        and bool(alias.strip())
+    )
+
+
+def _of_text(value: str, env: OpaqueEnv, rules: SecretRules, digester: Digester, markers: bool) -> KeyFacts:
+    text = value.strip()
+    if not text:
+        return KeyFacts(KeyForm.BLANK, problem="it is blank")
+    reference = _TEXT_REFERENCE.match(text)
+    if reference:
+        return _env_reference(reference["a"] or reference["b"], rules.env_default, env, rules, digester)
+    if markers and text in env_name_markers():
+        return _variable(KeyForm.ENV_NAME, text, env, digester)
+    if markers and is_non_secret_marker(text):
+        shown = "oauth:…" if text.startswith("oauth:") else text
+        return KeyFacts(KeyForm.MARKER, shown, problem="it is a marker, not a secret")
+    return KeyFacts(KeyForm.LITERAL, resolved=True, digest=digester(text))
+
+
+def _of_object(value: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester) -> KeyFacts:
+    if not is_secret_ref(value):
+        return _malformed("it is an object that is no secret reference (source, provider, id)")
+    source, identifier = str(value["source"]), str(value["id"]).strip()
+    alias = str(value.get("provider", rules.default_alias(source))).strip()
+    if not _ALIAS.match(alias):
+        return _malformed("its secret reference names no valid provider alias")
+    if source == "env":
+        return _env_reference(identifier, alias, env, rules, digester)
+    # An identifier of a form that can't be one is not repeated: it may be a secret that was pasted into the wrong
+    # place.
+    if source == "file":
+        sound = identifier == "value" or identifier.startswith("/")
+        name = f"file:{alias}:{identifier}" if sound else ""
+        return KeyFacts(KeyForm.FILE_REF, name, problem="file references aren't read yet")
+    parts = identifier.split("/")
+    sound = bool(_EXEC_ID.match(identifier)) and "." not in parts and ".." not in parts
+    name = f"exec:{alias}:{identifier}" if sound else ""
+    return KeyFacts(KeyForm.EXEC_REF, name, problem="exec references aren't run yet")
+
+
+def _env_reference(name: str, alias: str, env: OpaqueEnv, rules: SecretRules, digester: Digester) -> KeyFacts:
+    if not _NAME.match(name):
+        return KeyFacts(KeyForm.ENV_REF, problem="its id is not a variable name (capitals, digits, underscores)")
+    declared = rules.declared(alias)
+    problem = ""
+    if declared is None:
+        if alias != rules.env_default:
+            problem = f"the secrets provider {alias} is not declared"
+    elif declared[0] != "env":
+        problem = f"the secrets provider {alias} is not an env provider"
+    elif declared[1] is not None and name not in declared[1]:
+        problem = f"the allowlist of the secrets provider {alias} lacks {name}"
+    if problem:
+        return KeyFacts(KeyForm.ENV_REF, name, problem=problem)
+    return _variable(KeyForm.ENV_REF, name, env, digester)
+
+
+def _variable(form: KeyForm, name: str, env: OpaqueEnv, digester: Digester) -> KeyFacts:
+    value = env.get(name)
+    if value is None:
+        return KeyFacts(form, name, problem=f"the variable {name} is not set")
+    return KeyFacts(form, name, True, digester(value))
+
+
+def _malformed(problem: str) -> KeyFacts:
+    return KeyFacts(KeyForm.MALFORMED, problem=problem)
+
+
+@final
+class Resolver:
+    """Says what stands where a secret is expected, with one environment and one set of rules; immutable, safe on any
+    thread.
+    """
+
+    __slots__ = ("digester", "env", "rules")
+
+    def __init__(self, env: OpaqueEnv, rules: SecretRules, digester: Digester) -> None:
+        self.env = env
+        self.rules = rules
+        self.digester = digester
+
+    def stored(self, value: object) -> KeyFacts:
+        """Return the facts of a stored profile's key or token: references count, markers don't."""
+        return key_facts(value, self.env, self.rules, self.digester, markers=False)
+
+    def __repr__(self) -> str:
+        return "Resolver(<environment>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Resolver holds secrets and is not pickled")

@@ -1,0 +1,245 @@
+"""Stored credentials and state, decoded into facts one by one, so that a bad profile never sinks its store (formats
+3.2-3.4).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import msgspec
+from msgspec import UNSET
+
+from openclaw_actors.errors import StoreUnreadableError
+from openclaw_actors.home.facts import Finding, KeyFacts, ProfileFacts
+from openclaw_actors.home.files import line_and_column
+from openclaw_actors.home.providers import normalise_provider
+from openclaw_actors.home.secrets import Resolver, is_secret_ref
+from openclaw_actors.home.stores.windows import Windows, windows_from_json
+from openclaw_actors.ids import ProviderId
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """The fields of a stored credential that are looked at, of any type; holds secrets, never leaves this module."""
+
+    type: object = UNSET
+    mode: object = UNSET
+    provider: object = None
+    email: object = None
+    displayName: object = None
+    key: object = UNSET
+    apiKey: object = None
+    keyRef: object = UNSET
+    token: object = None
+    tokenRef: object = UNSET
+    expires: object = UNSET
+    access: object = None
+    refresh: object = None
+    idToken: object = None
+    accountId: object = None
+    oauthRef: object = None
+
+    def __repr__(self) -> str:
+        return "_Entry(<secret>)"
+
+
+_ENTRY = msgspec.json.Decoder(_Entry)
+_ENCODE = msgspec.msgpack.Encoder().encode
+_NO_KEY = KeyFacts()
+_RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ANYTHING = msgspec.json.Decoder()
+_BAD_JSON = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_KINDS = ("api_key", "token", "oauth")
+_MAX_NAMED = 10
+
+
+class State(msgspec.Struct, frozen=True, gc=False):
+    """The state half of a store: order, last good profile, usage stats."""
+
+    order: tuple[tuple[ProviderId, tuple[str, ...]], ...] = ()
+    last_good: tuple[tuple[ProviderId, str], ...] = ()
+    usage: tuple[tuple[str, Windows], ...] = ()
+
+    def overridden_by(self, over: State) -> State:
+        """Return this state with another one on top, key by key (provider or profile id)."""
+        if over == _EMPTY:
+            return self
+        return State(
+            tuple({**dict(self.order), **dict(over.order)}.items()),
+            tuple({**dict(self.last_good), **dict(over.last_good)}.items()),
+            tuple({**dict(self.usage), **dict(over.usage)}.items()),
+        )
+
+
+_EMPTY = State()
+
+
+def json_object(data: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw] | None:
+    """Split a JSON object into its undecoded values; None when the document is valid but no object. The last of equal
+    keys wins.
+
+    Raises:
+        StoreUnreadableError: Torn, empty or not JSON at all.
+    """
+    place = ""
+    try:
+        return _RAW_OBJECT.decode(data)
+    except msgspec.ValidationError:
+        return None
+    except _BAD_JSON as trouble:
+        byte = _BYTE.search(str(trouble)) if isinstance(trouble, msgspec.DecodeError) else None
+        if byte:
+            before = bytes(data)[: int(byte[1])].decode("utf-8", "replace")
+            place = line_and_column(before, len(before))
+    problem = "it is not valid JSON" if bytes(data).strip() else "it is empty"
+    remedy = "The last good answer stays; restore the file, or remove it to sign out."
+    raise StoreUnreadableError(path, problem, remedy, place=place)
+
+
+def decode_profiles(
+    entries: dict[str, msgspec.Raw], path: str, resolver: Resolver
+) -> tuple[tuple[ProfileFacts, ...], tuple[Finding, ...]]:
+    """Decode the profiles of one store; those that OpenClaw would drop are dropped and named in one finding."""
+    profiles: list[ProfileFacts] = []
+    dropped: list[tuple[str, str]] = []
+    for profile_id, raw in entries.items():
+        found = profile_facts(profile_id, raw, resolver)
+        if isinstance(found, str):
+            dropped.append((profile_id, found))
+        else:
+            profiles.append(found)
+    return tuple(profiles), (dropped_finding(path, dropped),) if dropped else ()
+
+
+def dropped_finding(path: str, dropped: list[tuple[str, str]]) -> Finding:
+    """Return the one finding that names what was dropped and why; ids only, never values."""
+    named = ", ".join(f"{profile_id[:80]} ({reason})" for profile_id, reason in dropped[:_MAX_NAMED])
+    more = f" and {len(dropped) - _MAX_NAMED} more" if len(dropped) > _MAX_NAMED else ""
+    return Finding(
+        path,
+        f"ignored invalid auth profile entries during store load: {named}{more}",
+        "Give each a type (api_key, token or oauth) and a provider, or remove it.",
+        "profiles",
+        "dropped-profiles",
+    )
+
+
+def profile_facts(
+    profile_id: str, raw: msgspec.Raw, resolver: Resolver, *, kind: str = "", provider: str = ""
+) -> ProfileFacts | str:
+    """Return the facts of one credential, or why it is dropped.
+
+    The reasons: `undecodable` (ours), `non_object`, `invalid_type`, `missing_provider` (persisted.ts @ 2026.5.22).
+
+    Args:
+        profile_id: Its id.
+        raw: Its JSON text.
+        resolver: Resolves references.
+        kind: Stands in for a type (legacy OAuth files have none).
+        provider: Stands in for a provider.
+    """
+    try:
+        entry = _ENTRY.decode(raw)
+    except msgspec.ValidationError:
+        return "non_object"
+    except _BAD_JSON:
+        return "undecodable"
+    found_kind = kind or (entry.mode if entry.type is UNSET else entry.type)
+    if not isinstance(found_kind, str) or found_kind not in _KINDS:
+        return "invalid_type"
+    spelled = provider or entry.provider
+    normal = normalise_provider(spelled) if isinstance(spelled, str) else ProviderId("")
+    if not normal:
+        return "missing_provider"
+    email, label, digester = _text(entry.email), _text(entry.displayName), resolver.digester
+    email_digest = digester(email.casefold()) if email else None
+    expires = None if entry.expires is UNSET else _epoch_ms(entry.expires)
+    if found_kind != "oauth":
+        value = entry.token
+        if found_kind == "api_key":
+            value = entry.apiKey if entry.key is UNSET else entry.key
+        key = _stored_key(value, entry.keyRef if found_kind == "api_key" else entry.tokenRef, resolver)
+        return ProfileFacts(
+            profile_id, normal, found_kind, key, expires, False, False, False, key.digest, None, email_digest, label
+        )
+    access, refresh, account = _text(entry.access), _text(entry.refresh), _text(entry.accountId)
+    sidecar = _text(entry.oauthRef.get("id")) if isinstance(entry.oauthRef, dict) else ""
+    digest = None
+    if access or refresh or sidecar:
+        digest = digester(_ENCODE((access, refresh, _text(entry.idToken), sidecar)))
+    return ProfileFacts(
+        profile_id,
+        normal,
+        found_kind,
+        _NO_KEY,
+        expires,
+        bool(access),
+        bool(refresh),
+        isinstance(entry.oauthRef, dict),
+        digest,
+        digester(account) if account else None,
+        email_digest,
+        label,
+    )
+
+
+def decode_state(document: dict[str, msgspec.Raw]) -> State:
+    """Decode the state keys of a document tolerantly: whatever is of the wrong type is dropped (state.ts @
+    2026.5.22).
+    """
+    order: dict[ProviderId, tuple[str, ...]] = {}
+    for spelled, ids in _decoded_object(document, "order").items():
+        kept = (
+            tuple(item.strip() for item in ids if isinstance(item, str) and item.strip())
+            if isinstance(ids, list)
+            else ()
+        )
+        provider = normalise_provider(spelled)
+        if kept and provider:
+            order[provider] = kept
+    last_good = {
+        provider: profile_id.strip()
+        for spelled, profile_id in _decoded_object(document, "lastGood").items()
+        if isinstance(profile_id, str) and profile_id.strip() and (provider := normalise_provider(spelled))
+    }
+    usage = {
+        profile_id: windows
+        for profile_id, entry in _decoded_object(document, "usageStats").items()
+        if (windows := windows_from_json(entry)) is not None
+    }
+    return State(tuple(order.items()), tuple(last_good.items()), tuple(usage.items()))
+
+
+def _decoded_object(document: dict[str, msgspec.Raw], key: str) -> dict[str, object]:
+    raw = document.get(key)
+    if raw is None:
+        return {}
+    try:
+        value = _ANYTHING.decode(raw)
+    except _BAD_JSON:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _stored_key(value: object, reference: object, resolver: Resolver) -> KeyFacts:
+    """Return the facts of a key or token: an explicit reference first, then a reference in its place, then the text."""
+    if reference is not UNSET and is_secret_ref(reference):
+        return resolver.stored(reference)
+    # Numbers and objects that are no reference are dropped by OpenClaw: the profile then has no key.
+    return resolver.stored(value) if isinstance(value, str) or is_secret_ref(value) else _NO_KEY
+
+
+def _epoch_ms(value: object) -> float:
+    """Return an expiry in epoch milliseconds; 0 for anything that is no date (persisted.ts @ 2026.5.22)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0.0
+    try:
+        number = float(value)
+    except OverflowError:
+        return 0.0
+    return number if math.isfinite(number) and number > 0 else 0.0
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""

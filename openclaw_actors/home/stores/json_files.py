@@ -1,0 +1,112 @@
+"""The JSON store of an agent dir: `auth-profiles.json` and `auth-state.json` (formats 3.1-3.4; OpenClaw 2026.5.22,
+persisted.ts).
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from openclaw_actors.errors import StoreUnreadableError
+from openclaw_actors.home.facts import Finding, StoreFacts
+from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
+from openclaw_actors.home.secrets import Resolver
+from openclaw_actors.home.stores.assemble import store_facts
+from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
+from openclaw_actors.home.stores.legacy import read_legacy
+from openclaw_actors.ids import StoreId
+from openclaw_actors.watching.stamp import stamp
+
+PROFILES_FILE = "auth-profiles.json"
+STATE_FILE = "auth-state.json"
+_ATTEMPTS = 3
+_REMEDY = "Mend the file, or remove it to sign out."
+
+
+def read_json_store(store: StoreId, oauth_path: str, resolver: Resolver, *, tolerant: bool = False) -> StoreFacts:
+    """Read one agent's JSON store, or, where there is none, the legacy files.
+
+    Both files are read between two looks at them, so that the pair belongs together. A valid document of the wrong
+    shape is "no store", as in OpenClaw, and gives a finding.
+
+    Args:
+        store: The agent dir.
+        oauth_path: The legacy OAuth file of the home.
+        resolver: Resolves references.
+        tolerant: True takes a torn or broken file as absent, as OpenClaw does, and says so in a finding; for a first
+            reading, when there is no last good answer to keep.
+
+    Raises:
+        StoreUnreadableError: A file is torn, malformed, not permitted, or never held still (with `tolerant` never).
+    """
+    profiles_path, state_path = os.path.join(store, PROFILES_FILE), os.path.join(store, STATE_FILE)
+    for _ in range(_ATTEMPTS):
+        before = (stamp(profiles_path), stamp(state_path))
+        findings: list[Finding] = []
+        document = _document(profiles_path, findings, tolerant)
+        state_document = _document(state_path, findings, tolerant)
+        if (stamp(profiles_path), stamp(state_path)) == before:
+            break
+    else:
+        raise StoreUnreadableError(
+            store, "its files kept changing while they were read", "It is read again when the writer is done."
+        )
+    state = decode_state(state_document) if state_document else State()
+    depends_on = (profiles_path, state_path)
+    entries = _entries(document, profiles_path, findings)
+    if document is not None and entries is not None:
+        profiles, dropped = decode_profiles(entries, profiles_path, resolver)
+        return store_facts(
+            store,
+            "json",
+            profiles,
+            decode_state(document).overridden_by(state),
+            digester=resolver.digester,
+            findings=(*findings, *dropped),
+            depends_on=depends_on,
+        )
+    legacy = read_legacy(store, oauth_path, resolver)
+    return store_facts(
+        store,
+        "legacy" if legacy.profiles else "none",
+        legacy.profiles,
+        state,
+        digester=resolver.digester,
+        findings=(*findings, *legacy.findings),
+        depends_on=depends_on + legacy.depends_on,
+    )
+
+
+def _document(path: str, findings: list[Finding], tolerant: bool) -> dict[str, msgspec.Raw] | None:
+    try:
+        read = read_regular(path, StoreUnreadableError, limit=STORE_LIMIT_BYTES)
+        if read is None:
+            return None
+        document = json_object(read[0], path)
+    except StoreUnreadableError as trouble:
+        if not tolerant:
+            raise
+        findings.append(
+            Finding(path, f"{trouble.problem}; it is taken as absent", _REMEDY, trouble.place, "invalid-json")
+        )
+        return None
+    if document is None:
+        findings.append(Finding(path, "it is not a JSON object; it is taken as absent", _REMEDY, code="invalid-store"))
+    return document
+
+
+def _entries(
+    document: dict[str, msgspec.Raw] | None, path: str, findings: list[Finding]
+) -> dict[str, msgspec.Raw] | None:
+    if document is None:
+        return None
+    raw = document.get("profiles")
+    entries = json_object(raw, path) if raw is not None else None
+    if entries is None:
+        findings.append(
+            Finding(
+                path, "it has no `profiles` object; it is taken as absent", _REMEDY, "profiles", code="invalid-store"
+            )
+        )
+    return entries

@@ -1,0 +1,158 @@
+"""What an agent sees: its own store over the one it inherits from, with OAuth drift repaired (formats 3.7; store.ts @
+2026.5.22).
+
+Pure. The rules:
+
+1. The same store, or only one of the two: that one. An own store that holds nothing at all: the inherited one.
+2. Otherwise profiles, order, last good and usage are united key by key, the own value winning; inherited keys come
+   first.
+3. Default repair: an own oauth profile `<provider>:default` gives way to an inherited usable oauth profile of the
+   same provider that expires later. Both name an account: they must agree. Else both name an e-mail: these must
+   agree. Else nothing can be compared, and the inherited one counts only if it is the sole candidate. Of several that
+   agree the latest to expire is taken.
+4. Invalidation repair: an own oauth profile of `openai-codex` whose usage shows an auth refusal (`auth`,
+   `auth_permanent`, `session_expired`), and which the own order or last good names, gives way to an inherited usable
+   one: the first of the inherited order, else the inherited last good, else the only one there is.
+5. References in the own order and last good follow a replaced profile. Its own usage is dropped: those windows were
+   about the secret that was replaced.
+
+"Usable" is a non-blank access token with a future expiry; the present is given by the caller, and without one any
+expiry counts.
+"""
+
+from __future__ import annotations
+
+from openclaw_actors.home.facts import Fact, ProfileFacts, StoreFacts
+from openclaw_actors.home.stores.windows import Windows
+from openclaw_actors.ids import ProviderId, StoreId
+
+USABLE_MARGIN_MS = 300_000
+"""An access token with less life than this is not "usable without refresh" (formats 3.3)."""
+_REFUSALS = frozenset({"auth", "auth_permanent", "session_expired"})
+_CODEX = ProviderId("openai-codex")
+
+
+class StoreView(Fact, frozen=True, gc=False):
+    """The store that an agent sees."""
+
+    profiles: tuple[ProfileFacts, ...] = ()
+    owners: tuple[StoreId, ...] = ()
+    """Parallel to `profiles`: the store that holds each."""
+    order: tuple[tuple[ProviderId, tuple[str, ...]], ...] = ()
+    last_good: tuple[tuple[ProviderId, str], ...] = ()
+    usage: tuple[tuple[str, Windows], ...] = ()
+    unread: str = ""
+    """Why a store of the chain gave no facts at all; empty when all were read."""
+
+
+def merge(
+    main: StoreFacts | None, own: StoreFacts | None, *, unread: str = "", now_ms: float | None = None
+) -> StoreView:
+    """Return what an agent sees of its own store and the inherited one; None stands for a store that gave no facts.
+
+    Args:
+        main: The store that is inherited.
+        own: The agent's own.
+        unread: Passed on into the view.
+        now_ms: The present, epoch milliseconds, by which "usable" is judged.
+    """
+    if main is None or own is None or main.store == own.store or own.is_empty:
+        only = own if main is None or (own is not None and own.store == main.store) else main
+        return _alone(only, unread) if only is not None else StoreView(unread=unread)
+    replaced = _repairs(main, own, now_ms)
+    inherited = {profile.id: profile for profile in main.profiles}
+    profiles = {profile.id: (profile, main.store) for profile in main.profiles}
+    for profile in own.profiles:
+        if profile.id not in replaced:
+            profiles[profile.id] = (profile, own.store)
+    for target in replaced.values():
+        profiles[target] = (inherited[target], main.store)
+    own_order = tuple(
+        (provider, tuple(dict.fromkeys(replaced.get(profile_id, profile_id) for profile_id in ids)))
+        for provider, ids in own.order
+    )
+    own_good = tuple((provider, replaced.get(profile_id, profile_id)) for provider, profile_id in own.last_good)
+    own_usage = tuple((profile_id, windows) for profile_id, windows in own.usage if profile_id not in replaced)
+    return StoreView(
+        tuple(profile for profile, _ in profiles.values()),
+        tuple(owner for _, owner in profiles.values()),
+        tuple({**dict(main.order), **dict(own_order)}.items()),
+        tuple({**dict(main.last_good), **dict(own_good)}.items()),
+        tuple({**dict(main.usage), **dict(own_usage)}.items()),
+        unread,
+    )
+
+
+def _alone(store: StoreFacts, unread: str) -> StoreView:
+    owners = (store.store,) * len(store.profiles)
+    return StoreView(store.profiles, owners, store.order, store.last_good, store.usage, unread)
+
+
+def _repairs(main: StoreFacts, own: StoreFacts, now_ms: float | None) -> dict[str, str]:
+    """Return own profile id → inherited profile id that takes its place."""
+    usable = [profile for profile in main.profiles if _usable(profile, now_ms)]
+    if not usable:
+        return {}
+    usage, good, order = dict(own.usage), dict(own.last_good), dict(own.order)
+    replaced: dict[str, str] = {}
+    for profile in own.profiles:
+        if profile.kind != "oauth":
+            continue
+        target = None
+        if profile.id == f"{profile.provider}:default":
+            target = _newer(profile, usable)
+        pointed_at = good.get(_CODEX) == profile.id or profile.id in order.get(_CODEX, ())
+        if target is None and profile.provider == _CODEX and pointed_at and _refused(usage.get(profile.id)):
+            target = _healthy_codex(main, usable)
+        if target is not None:
+            replaced[profile.id] = target.id
+    return replaced
+
+
+def _usable(profile: ProfileFacts, now_ms: float | None) -> bool:
+    expires = profile.expires_ms or 0.0
+    return (
+        profile.kind == "oauth"
+        and profile.has_access
+        and expires > (0.0 if now_ms is None else now_ms + USABLE_MARGIN_MS)
+    )
+
+
+def _newer(profile: ProfileFacts, usable: list[ProfileFacts]) -> ProfileFacts | None:
+    candidates = [
+        other
+        for other in usable
+        if other.provider == profile.provider and (other.expires_ms or 0.0) > (profile.expires_ms or 0.0)
+    ]
+    known = [(other, _identity(profile, other)) for other in candidates]
+    agreeing = [other for other, same in known if same]
+    if agreeing:
+        return max(agreeing, key=lambda other: other.expires_ms or 0.0)
+    incomparable = [other for other, same in known if same is None]
+    return incomparable[0] if len(candidates) == 1 and incomparable else None
+
+
+def _identity(one: ProfileFacts, other: ProfileFacts) -> bool | None:
+    """Tell whether two logins are of one person; None when there is nothing to compare."""
+    if one.account is not None and other.account is not None:
+        return one.account == other.account
+    if one.email_digest is not None and other.email_digest is not None:
+        return one.email_digest == other.email_digest
+    return None
+
+
+def _refused(windows: Windows | None) -> bool:
+    if windows is None:
+        return False
+    counted = {reason for reason, _ in windows.failure_counts}
+    return bool(_REFUSALS & ({windows.cooldown_reason, windows.disabled_reason} | counted))
+
+
+def _healthy_codex(main: StoreFacts, usable: list[ProfileFacts]) -> ProfileFacts | None:
+    usage = dict(main.usage)
+    healthy = {
+        profile.id: profile for profile in usable if profile.provider == _CODEX and not _refused(usage.get(profile.id))
+    }
+    ordered = next((healthy[item] for item in dict(main.order).get(_CODEX, ()) if item in healthy), None)
+    good = healthy.get(dict(main.last_good).get(_CODEX, ""))
+    return ordered or good or (next(iter(healthy.values())) if len(healthy) == 1 else None)

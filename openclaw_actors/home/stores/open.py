@@ -1,0 +1,34 @@
+"""Which kind of store an agent dir has, and its one reading."""
+
+from __future__ import annotations
+
+import msgspec
+
+from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.secrets import Resolver
+from openclaw_actors.home.stores.json_files import read_json_store
+from openclaw_actors.home.stores.sqlite import COPY_LIMIT_BYTES, read_sqlite_store, sqlite_paths
+from openclaw_actors.ids import StoreId
+
+
+def read_store(
+    agent_dir: StoreId,
+    resolver: Resolver,
+    *,
+    oauth_path: str,
+    tolerant: bool = False,
+    copy_limit: int = COPY_LIMIT_BYTES,
+) -> StoreFacts:
+    """Read the store of an agent dir: SQLite when its database holds a store, JSON files otherwise, legacy files
+    failing these.
+
+    Reads files on the caller's thread and writes nothing.
+
+    Raises:
+        StoreUnreadableError: It is there but can't be read.
+    """
+    facts = read_sqlite_store(agent_dir, resolver, copy_limit=copy_limit)
+    if facts is not None:
+        return facts
+    facts = read_json_store(agent_dir, oauth_path, resolver, tolerant=tolerant)
+    return msgspec.structs.replace(facts, depends_on=facts.depends_on + sqlite_paths(agent_dir))

@@ -1,0 +1,188 @@
+"""The SQLite store of newer versions, read without leaving a trace (formats 3.11; OpenClaw 2026.6.11,
+auth-profiles/sqlite.ts).
+
+An ordinary read-only connection to a database in WAL mode creates and changes the files beside it. So there are three
+ways to read, and none of them writes into the home:
+
+- a log and its index are there (an owner is alive, or died): a read-only connection that may not write the index
+  either;
+- no log, or an empty one: an immutable connection, which takes no lock and looks at no other file;
+- a log without an index (the owner is gone, its log holds what the database lacks): database and log are copied into
+  a private folder and read there; the folder is removed at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from urllib.parse import quote
+
+from openclaw_actors.errors import StoreUnreadableError
+from openclaw_actors.home.facts import Finding, StoreFacts
+from openclaw_actors.home.secrets import Resolver
+from openclaw_actors.home.stores.assemble import store_facts
+from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
+from openclaw_actors.ids import StoreId
+from openclaw_actors.watching.stamp import FileStamp, stamp
+
+DATABASE_FILE = "openclaw-agent.sqlite"
+COPY_LIMIT_BYTES = 64 * 1024 * 1024
+"""Largest database and log, together, that are copied to be read."""
+
+_KEY = "primary"
+_BUSY_S = 0.25
+_ATTEMPTS = 3
+_Rows = tuple[bytes | None, bytes | None]
+
+
+def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = COPY_LIMIT_BYTES) -> StoreFacts | None:
+    """Read the store in an agent dir's database; None when there is no database, or it holds no store.
+
+    Raises:
+        StoreUnreadableError: It is damaged, locked, too large to copy, or holds something that is no store.
+    """
+    path = os.path.join(store, DATABASE_FILE)
+    if stamp(path) is None and not os.path.lexists(path):
+        return None
+    store_json, state_json = _rows(path, copy_limit)
+    if store_json is None:
+        return None
+    document = json_object(store_json, path)
+    state_document = json_object(state_json, path) if state_json is not None else None
+    findings: tuple[Finding, ...] = ()
+    entries = json_object(document["profiles"], path) if document is not None and "profiles" in document else None
+    if document is None or entries is None:
+        findings = (
+            Finding(
+                path, "its store has no `profiles` object", "Sign in again.", "auth_profile_store", "invalid-store"
+            ),
+        )
+    profiles, dropped = decode_profiles(entries or {}, path, resolver)
+    state = decode_state(document or {}).overridden_by(
+        decode_state(state_document or {}) if state_document else State()
+    )
+    return store_facts(
+        store,
+        "sqlite",
+        profiles,
+        state,
+        digester=resolver.digester,
+        findings=findings + dropped,
+        depends_on=sqlite_paths(store),
+    )
+
+
+def sqlite_paths(store: StoreId) -> tuple[str, ...]:
+    """Return the files whose change means a new reading: the database and its log. The index changes with every
+    reader.
+    """
+    path = os.path.join(store, DATABASE_FILE)
+    return (path, path + "-wal")
+
+
+def _rows(path: str, copy_limit: int) -> _Rows:
+    for _ in range(_ATTEMPTS):
+        before = _stamps(path)
+        database, log, index, journal = before
+        if database is None:
+            if os.path.lexists(path):
+                raise StoreUnreadableError(path, "it can't be looked at", "Let the user of this process read it.")
+            return None, None
+        has_log = log is not None and log.size > 0
+        if log is not None and index is not None:
+            with contextlib.suppress(_Moved):
+                return _select(path, "mode=ro&readonly_shm=1")
+        elif not has_log and (journal is None or journal.size == 0):
+            with contextlib.suppress(_Moved):
+                rows = _select(path, "mode=ro&immutable=1")
+                if _same(before, _stamps(path)):
+                    return rows
+        else:
+            copied = _copied_rows(path, before, copy_limit)
+            if copied is not None:
+                return copied
+    raise StoreUnreadableError(path, "it kept changing while it was read", "It is read again at the next change.")
+
+
+class _Moved(Exception):
+    """The files beside the database came or went between the look and the opening."""
+
+
+def _stamps(path: str) -> tuple[FileStamp | None, FileStamp | None, FileStamp | None, FileStamp | None]:
+    return stamp(path), stamp(path + "-wal"), stamp(path + "-shm"), stamp(path + "-journal")
+
+
+def _same(before: tuple[FileStamp | None, ...], after: tuple[FileStamp | None, ...]) -> bool:
+    return before[0] == after[0] and before[1] == after[1] and before[3] == after[3]
+
+
+def _copied_rows(path: str, before: tuple[FileStamp | None, ...], copy_limit: int) -> _Rows | None:
+    """Copy database and log aside and read there; None when they changed meanwhile."""
+    size = sum(seen.size for seen in (before[0], before[1], before[3]) if seen is not None)
+    if size > copy_limit:
+        raise StoreUnreadableError(
+            path,
+            f"with its log it is larger than {copy_limit} bytes",
+            "Start its gateway, or let it close the database.",
+        )
+    try:
+        # mkdtemp makes a folder that only this user can enter.
+        with tempfile.TemporaryDirectory(prefix="openclaw-actors-", ignore_cleanup_errors=True) as folder:
+            copy = os.path.join(folder, DATABASE_FILE)
+            for ending, seen in (("", before[0]), ("-wal", before[1]), ("-journal", before[3])):
+                if seen is not None:
+                    shutil.copyfile(path + ending, copy + ending)
+            if not _same(before, _stamps(path)):
+                return None
+            return _select(copy, "mode=rw", named=path)
+    except OSError as trouble:
+        if isinstance(trouble, FileNotFoundError):
+            return None
+        raise StoreUnreadableError(
+            path, "it can't be copied to be read", "Look at its permissions and at the temp folder."
+        ) from None
+
+
+def _select(path: str, options: str, *, named: str = "") -> _Rows:
+    shown = named or path
+    problem = ""
+    try:
+        connection = sqlite3.connect(f"file:{quote(path)}?{options}", uri=True, timeout=_BUSY_S, isolation_level=None)
+    except sqlite3.Error as trouble:
+        problem = _name(trouble)
+    else:
+        try:
+            with contextlib.closing(connection):
+                connection.text_factory = bytes
+                connection.execute("PRAGMA trusted_schema=OFF")
+                # One transaction: both rows are of one moment.
+                connection.execute("BEGIN")
+                return (
+                    _value(connection, "SELECT store_json FROM auth_profile_store WHERE store_key = ?"),
+                    _value(connection, "SELECT state_json FROM auth_profile_state WHERE state_key = ?"),
+                )
+        except sqlite3.Error as trouble:
+            problem = _name(trouble)
+    if problem.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) and not named:
+        raise _Moved
+    raise StoreUnreadableError(
+        shown, f"SQLite can't read it ({problem})", "The last good answer stays; check the database."
+    )
+
+
+def _name(trouble: sqlite3.Error) -> str:
+    return getattr(trouble, "sqlite_errorname", "") or type(trouble).__name__
+
+
+def _value(connection: sqlite3.Connection, query: str) -> bytes | None:
+    try:
+        row = connection.execute(query, (_KEY,)).fetchone()
+    except sqlite3.OperationalError as trouble:
+        if "no such table" in str(trouble) or "no such column" in str(trouble):
+            return None
+        raise
+    value = row[0] if row else None
+    return value if isinstance(value, bytes) else None

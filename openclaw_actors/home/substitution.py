@@ -1,0 +1,59 @@
+"""Variables in a config: its `env` block, and `${NAME}` in its strings (formats 1.2 steps 4-5; OpenClaw 2026.5.22,
+env-substitution.ts).
+"""
+
+from __future__ import annotations
+
+import re
+
+from openclaw_actors.home.opaque import CONFIG, OpaqueEnv
+
+_REFERENCE = re.compile(r"(?P<escape>\$?)\$\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
+_NOT_VARIABLES = frozenset({"vars", "shellEnv"})
+
+
+def with_config_env(document: object, env: OpaqueEnv) -> OpaqueEnv:
+    """Return the environment with the config's `env` block below it: only over blank variables, and never with a `${`
+    in the value.
+    """
+    block = document.get("env") if isinstance(document, dict) else None
+    if not isinstance(block, dict):
+        return env
+    inner = block.get("vars")
+    wanted: dict[str, object] = dict(inner) if isinstance(inner, dict) else {}
+    wanted.update((name, value) for name, value in block.items() if name not in _NOT_VARIABLES)
+    variables = {name: value for name, value in wanted.items() if name and isinstance(value, str) and "${" not in value}
+    return env.with_layer(variables, CONFIG, over_blank=True)
+
+
+class Substitution:
+    """Replaces the variables in a document; used once."""
+
+    def __init__(self, env: OpaqueEnv) -> None:
+        self._env = env
+        self.unresolved: list[tuple[str, str]] = []
+        """(place, name) of every variable that is missing or empty; its text stays as it is."""
+
+    def apply(self, value: object, place: str = "") -> object:
+        """Return a copy of the value with the variables in every string replaced; `$${NAME}` yields the text
+        `${NAME}`.
+        """
+        if isinstance(value, str):
+            return self._text(value, place) if "${" in value else value
+        if isinstance(value, dict):
+            return {key: self.apply(item, f"{place}.{key}" if place else str(key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.apply(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        return value
+
+    def _text(self, text: str, place: str) -> str:
+        def replace(found: re.Match[str]) -> str:
+            if found["escape"]:
+                return found[0][1:]
+            value = self._env.raw(found["name"])
+            if value:
+                return value
+            self.unresolved.append((place, found["name"]))
+            return found[0]
+
+        return _REFERENCE.sub(replace, text)

@@ -1,0 +1,1 @@
+"""Which models an agent is shown, and why the others are hidden."""

@@ -1,0 +1,314 @@
+"""The whole protocol: every message that an actor sends or receives. Read this file first.
+
+    Supervisor ──► WarmerActor        BeginWarming, WarmScope, AgentActorDied
+    WatcherActor ─► WarmerActor       SourcesTouched
+    readers ─────► WarmerActor        SourceRead
+    AuthState ───► WarmerActor        SweepFinished
+    FailureListener ► WarmerActor     LedgerChanged (priority), ReportAnswered, WarmScope
+    WarmerActor ─► itself (alarms)    ReadDue, GraceOver, TimePassed, ResyncDue
+    WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
+    AuthStateActor ► itself           ContinueSweep
+    WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
+    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, StampsChecked
+    Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
+    alarms, writer ► FailureListener  UsageDue, UsageWritten
+
+All messages are frozen and hold ids, facts and other frozen things; none holds a secret. What belongs to a warm carries its
+`generation`. Messages with `priority` overtake the others in a mailbox: a failure that proves a credential bad, and a cancel.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+import msgspec
+
+from openclaw_actors.auth.evaluation import Evaluation
+from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey
+from openclaw_actors.catalog.load import Catalog
+from openclaw_actors.home.facts import CliFacts, HomeFacts, StoreFacts
+from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
+from openclaw_actors.scope import Scope
+from openclaw_actors.watching.stamp import FileStamp
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages."""
+
+    priority: ClassVar[bool] = False
+    """Whether it overtakes the messages that wait in a mailbox."""
+
+
+class Reread(enum.Flag):
+    """Which sources an event wants read again before its cells are checked."""
+
+    NOTHING = 0
+    HOME = enum.auto()
+    """Config, dotenv files, environment, model rows."""
+    LOGINS = enum.auto()
+    """The logins of other programs."""
+    STORES = enum.auto()
+    """The stores that the agents in scope see."""
+    ALL = HOME | LOGINS | STORES
+
+
+class HomeReading(msgspec.Struct, frozen=True):
+    """What a reading of the source `home` yields."""
+
+    home: HomeFacts
+    catalog: Catalog
+
+
+Stamps = tuple[tuple[str, FileStamp | None], ...]
+"""Paths with their stamps as of a reading; None where nothing was."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one reading of a source yields."""
+
+    facts: HomeReading | CliFacts | StoreFacts
+    stamps: Stamps
+    """What the reading depended on, existing or not."""
+
+
+# ---------------------------------------------------------------------------------------------------- to the WarmerActor
+
+
+class BeginWarming(Message):
+    """Start: read everything once and warm every agent. Sent again after the actor's restart."""
+
+    generation: Generation
+    reason: str
+    answers: tuple[Generation, ...] = ()
+    """Other attempts that nobody works on any more and that this one answers: their messages died with an actor."""
+
+
+class WarmScope(Message):
+    """An event wants a scope answered again."""
+
+    generation: Generation
+    scope: Scope
+    reason: str
+    cause_at: float
+    """When the cause was seen, monotonic seconds."""
+    reread: Reread
+    cancels: bool = False
+    """Whether running sweeps of the scope are cancelled: config reload, plugin reload, logout, clear, stop."""
+    diff_only: bool = False
+    """Whether only what turns out to have changed is checked (a reload), rather than the whole scope (a recheck)."""
+
+
+class SourcesTouched(Message):
+    """Look at these sources again: something about a path that they depend on may have changed."""
+
+    sources: tuple[str, ...]
+    cause_at: float
+    hint: bool = True
+    """Whether a file event said so; False when the resync found drift."""
+
+
+class SourceRead(Message):
+    """A reader is done with a source (`home`, `cli:NAME`, `store:DIR`)."""
+
+    source: str
+    ticket: int
+    """Which reading of this source it is."""
+    reading: Reading | None
+    """What was read; secret-free facts. None when it failed."""
+    problem: str = ""
+    """Why it failed; secret-free."""
+    overran: bool = False
+
+
+class ReadDue(Message):
+    """An alarm: the time to read a source again has come."""
+
+    source: str
+
+
+class GraceOver(Message):
+    """An alarm: first publications stop waiting for slow login files."""
+
+
+class TimePassed(Message):
+    """An alarm: the earliest `valid_until` has come."""
+
+
+class ResyncDue(Message):
+    """An alarm: compare stats of everything that was read, as a net under the events."""
+
+
+class SweepFinished(Message):
+    """An agent's sweep is done; its cells are in the evaluation."""
+
+    agent_id: AgentId
+    generation: Generation
+    evaluation: Evaluation
+    providers: tuple[ProviderId, ...] | None
+    """What was swept; None for all."""
+    checks: int
+
+
+class LedgerChanged(Message):
+    """A reported failure or success changed what is known of a secret: applied to published cells before any check."""
+
+    priority: ClassVar[bool] = True
+    generation: Generation
+    key: LedgerKey
+    entry: LedgerEntry
+    reason: str
+    cause_at: float
+
+
+class ReportAnswered(Message):
+    """A report changed nothing; its generation is answered."""
+
+    generation: Generation
+
+
+class AgentActorDied(Message):
+    """An agent's actor is gone: the scope that it was working on is wanted again."""
+
+    agent_id: AgentId
+
+
+# ------------------------------------------------------------------------------------------------- to an AuthStateActor
+
+
+class SweepAgent(Message):
+    """Check some providers of one agent."""
+
+    generation: Generation
+    evaluation: Evaluation
+    """The facts, and the pure fold over them."""
+    providers: tuple[ProviderId, ...] | None
+    """None for all that the agent's answers cover."""
+
+
+class ContinueSweep(Message):
+    """An actor tells itself to go on with a sweep after letting others run."""
+
+    generation: Generation
+
+
+class CancelSweep(Message):
+    """Stop a sweep between two providers; its result is not wanted."""
+
+    priority: ClassVar[bool] = True
+    generation: Generation
+
+
+# --------------------------------------------------------------------------------------------------- to the WatcherActor
+
+
+class WatchSource(Message):
+    """A source depends on exactly these paths now."""
+
+    source: str
+    stamps: Stamps
+
+
+class UnwatchSource(Message):
+    """A source is not read any more."""
+
+    source: str
+
+
+class CheckStamps(Message):
+    """Compare the stamp of every path with the one of its last reading (the resync)."""
+
+
+class PathsTouched(Message):
+    """The file watcher saw something happen to these paths."""
+
+    paths: tuple[str, ...]
+    seen_at: float
+    """Monotonic seconds."""
+
+
+class RescanNeeded(Message):
+    """The file watcher may have lost events: everything is to be looked at."""
+
+    reason: str
+
+
+class WatchingDegraded(Message):
+    """The file watcher can't watch some paths natively; they are polled."""
+
+    reason: str
+
+
+class StampsChecked(Message):
+    """A comparison of stamps is done."""
+
+    drifted: tuple[str, ...]
+    """Sources whose paths changed without an event."""
+    resync: bool
+    """Whether it was a resync (drift is then a bug in the events) or the check right after a watch was set."""
+    problem: str = ""
+
+
+# ------------------------------------------------------------------------------------------------ to the FailureListener
+
+
+class ReportFailure(Message):
+    """A provider refused a credential, or a request with it failed."""
+
+    generation: Generation
+    agent_id: AgentId
+    evidence_id: EvidenceId
+    reason: str
+    """One of the reasons of formats 7.1, normalised."""
+    model: str | None
+    observed_at: float
+    """Epoch seconds."""
+    cause_at: float
+    """Monotonic seconds."""
+
+
+class ReportSuccess(Message):
+    """A request with a credential succeeded."""
+
+    generation: Generation
+    agent_id: AgentId
+    evidence_id: EvidenceId
+    model: str | None
+    observed_at: float
+    cause_at: float
+
+
+class ForgiveScope(Message):
+    """A person wants credentials tried again: what speaks against them is set aside, then the warm is asked for."""
+
+    warm: WarmScope
+    evidence_id: EvidenceId | None
+    """One credential, or None for all in the warm's scope."""
+    observed_at: float
+
+
+class UsageDue(Message):
+    """An alarm: write the usage of a store that has waited long enough."""
+
+    store: StoreId
+
+
+class UsageWritten(Message):
+    """The usage writer is done with a store."""
+
+    store: StoreId
+    problem: str = ""
+    permanent: bool = False
+    """Whether trying again is useless (the store can't be written at all)."""
+
+
+class ForgetUsage(Message):
+    """Profiles are being removed: usage that waits for them is not to be written any more."""
+
+    priority: ClassVar[bool] = True
+    store: StoreId
+    profiles: tuple[str, ...]
+
+
+class FlushUsage(Message):
+    """Write all waiting usage now: the supervisor stops."""

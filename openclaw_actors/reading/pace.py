@@ -1,0 +1,45 @@
+"""How a thread that computes lets the others have the interpreter."""
+
+from __future__ import annotations
+
+import time
+
+WORK_S = 0.001
+"""Seconds of work after which a thread takes a breath."""
+
+BREATH_S = 0.00005
+"""Seconds that a breath asks for; with the kernel's timer slack it takes about twice that."""
+
+
+class Pace:
+    """Reminds one thread to give the interpreter lock away about every millisecond; not shared between threads.
+
+    Measured (CPython 3.11, 2 cores, 10-100 us units of json decoding beside an asyncio loop that ticks each
+    millisecond; lateness of the tick as p50 / p99 in ms; the share of time lost to breathing):
+
+    | between units, once per ms of work | p50 | p99 | lost |
+    |---|---|---|---|
+    | nothing (the interpreter's 5 ms switch interval) | 5.3 | 10.4 | 0 % |
+    | `os.sched_yield()` | 1.1 | 575-1,760: the lock is taken back before the loop wakes | 2 % |
+    | `time.sleep(0)` | 0.11 | 1.2, worst 25 | 9 % |
+    | **`time.sleep(50e-6)`** | **0.14** | **0.23** | **12 %** |
+    | `time.sleep(500e-6)` | 0.6 | 0.7 | 38 % |
+    | (no such thread at all) | 0.10 | 0.30 | |
+
+    Only a sleep long enough for the waiting thread to wake up hands the lock over for sure; one of 50 us is.
+    """
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def breathe(self) -> None:
+        """Sleep for a moment if a millisecond of work has passed since the last breath or rest."""
+        if time.perf_counter() - self._since >= WORK_S:
+            time.sleep(BREATH_S)
+            self._since = time.perf_counter()
+
+    def rested(self) -> None:
+        """Take note that the thread has just waited for something, which gave the lock away too."""
+        self._since = time.perf_counter()

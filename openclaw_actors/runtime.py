@@ -1,0 +1,275 @@
+"""The runtime: one thread that starts the actors, watches over them, restarts those that die, and stops them in order."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, final
+
+import msgspec
+import pykka
+
+from openclaw_actors.actors.address import Address
+from openclaw_actors.actors.base import STOPPED
+from openclaw_actors.actors.dispatch import Dispatcher, StopReport
+from openclaw_actors.actors.failure_listener import FailureListener, LedgerBook
+from openclaw_actors.actors.readings import Readings
+from openclaw_actors.actors.warm_book import WarmReport
+from openclaw_actors.actors.warmer import WarmerActor
+from openclaw_actors.actors.watcher import WatcherActor
+from openclaw_actors.bell import Bell
+from openclaw_actors.changes import Change
+from openclaw_actors.counters import Counters
+from openclaw_actors.health import ConditionBoard
+from openclaw_actors.home.facts import ConfigFacts
+from openclaw_actors.home.reader import HomeReader
+from openclaw_actors.ids import AgentId
+from openclaw_actors.log import log
+from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage, HomeReading
+from openclaw_actors.notifier import Notifier
+from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
+from openclaw_actors.scope import Scope
+from openclaw_actors.settings import Settings
+from openclaw_actors.wants import Wants
+from openclaw_actors.watching.choose import open_watcher
+from openclaw_actors.watching.protocol import FileWatcher
+
+AGENT_PREFIX = "agent-"
+"""How the actors of agents are named."""
+
+
+class _Death(msgspec.Struct, frozen=True):
+    urn: str
+    name: str
+    reason: str
+
+
+class _Restart(msgspec.Struct, frozen=True):
+    name: str
+
+
+@final
+class Runtime:
+    """Everything that lives from start to stop. What readers hold (map, wants, conditions) is made without a thread or I/O."""
+
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, prepared: PreparedMap) -> None:
+        self.dispatcher = dispatcher
+        self.clock = dispatcher.clock
+        self.settings = settings
+        self.prepared = prepared
+        self.wants = Wants()
+        self.counters = Counters()
+        self.conditions = ConditionBoard(self.clock)
+        self.notifier = Notifier()
+        self.bell = Bell(self.clock)
+        self.warm = threading.Event()
+        self.warm_time_s: float | None = None
+        self.home: HomeReading | None = None
+        """The newest reading of config, environment and model rows."""
+        self.reader: HomeReader | None = None
+        self.warmer = Address("warmer")
+        self.watcher = Address("watcher")
+        self.listener = Address("failure-listener")
+        self.on_warm: Callable[[WarmReport], None] = lambda report: None
+        """Called for each finished warm, to write the log line."""
+        self.stop_report: StopReport | None = None
+        self._ledger: LedgerBook = {}
+        self._flushed = threading.Event()
+        self._chance = random.Random()  # noqa: S311  # jitter, not a secret
+        self._started_at = 0.0
+        self._stopping = False
+        self._events: SimpleQueue[_Death | _Restart | None] = SimpleQueue()
+        self._restarts: dict[str, deque[float]] = {}
+        self._builders: dict[str, tuple[Address, Callable[[], pykka.ActorRef[Any]]]] = {
+            "watcher": (self.watcher, self._spawn_watcher),
+            "failure-listener": (self.listener, self._spawn_listener),
+            "warmer": (self.warmer, self._spawn_warmer),
+        }
+
+    def config(self) -> ConfigFacts | None:
+        """Return the newest good config."""
+        home = self.home
+        return home.home.config if home is not None else None
+
+    # ------------------------------------------------------------------------------------------------------------ life
+
+    def run(self, make_reader: Callable[[], HomeReader], timeout_s: Callable[[], float]) -> None:
+        """Live: start everything, restart what dies, and stop everything when told to. The supervisor thread's whole work."""
+        self._started_at = self.clock.monotonic()
+        self.conditions.set("Warm", False, "Warming", "not every agent has been published yet")
+        try:
+            self.begin(make_reader)
+            while (event := self._events.get()) is not None:
+                if isinstance(event, _Death):
+                    self._on_death(event)
+                else:
+                    self._restart(event.name)
+        except Exception as error:  # the thread that watches over the others must say why it ends
+            log.bind(error=type(error).__name__).error("the supervisor thread failed; everything is stopped")
+            self.conditions.set("ActorsAlive", False, "SupervisorFailed", f"{type(error).__name__} in the supervisor thread")
+        finally:
+            self.end(timeout_s())
+
+    def begin(self, make_reader: Callable[[], HomeReader]) -> None:
+        """Start the actors and ask for the first warm."""
+        self.reader = make_reader()
+        self.notifier.start()
+        self.dispatcher.on_death(lambda urn, name, reason: self._events.put(_Death(urn, name, reason)))
+        for address, spawn in self._builders.values():
+            address.ref = spawn()
+        self.conditions.set("ActorsAlive", True, "Alive", "")
+        self._ask_for_warm("startup")
+
+    def ask_to_stop(self) -> None:
+        """Have the supervisor thread stop everything; returns at once."""
+        self._stopping = True
+        self._events.put(None)
+
+    def end(self, timeout_s: float) -> None:
+        """Stop everything, in order: no new events, usage flushed, no publications, no reads."""
+        self._stopping = True
+        until = self.clock.monotonic() + timeout_s
+        left_s: Callable[[], float] = lambda: max(0.0, until - self.clock.monotonic())  # noqa: E731
+        if self.listener.tell(FlushUsage()):
+            self._flushed.wait(left_s() / 2)
+        refs = [address.ref for address in (self.watcher, self.warmer, self.listener) if address.ref is not None]
+        stuck = self.dispatcher.stop_actors(refs, left_s())
+        for address in (self.watcher, self.warmer, self.listener):
+            address.ref = None
+        self.stop_report = self.dispatcher.stop(left_s())
+        self.notifier.stop(left_s())
+        self.conditions.set("ActorsAlive", False, "Stopped", "the supervisor was stopped")
+        if stuck or not self.stop_report.clean:
+            sources = ", ".join(self.stop_report.blocking_sources) or "none"
+            self.conditions.set(
+                "ActorsAlive", False, "StoppedWithLeftovers", f"threads still blocked by sources: {sources}; all are daemons"
+            )
+        self.bell.ring()
+
+    # ---------------------------------------------------------------------------------------------------- the actors
+
+    def _spawn_watcher(self) -> pykka.ActorRef[Any]:
+        settings = self.settings
+
+        def open_it() -> FileWatcher:
+            return open_watcher(poll_interval_s=settings.poll_interval_s, force_polling=settings.force_polling)
+
+        return self.dispatcher.spawn(
+            WatcherActor,
+            self.warmer,
+            open_it if settings.watch else None,
+            self.dispatcher,
+            settings,
+            self.conditions,
+            self.counters,
+            name="watcher",
+        )
+
+    def _spawn_listener(self) -> pykka.ActorRef[Any]:
+        return self.dispatcher.spawn(
+            FailureListener,
+            warmer=self.warmer,
+            dispatcher=self.dispatcher,
+            prepared=self.prepared,
+            config=self.config,
+            ledger=self._ledger,
+            counters=self.counters,
+            conditions=self.conditions,
+            settings=self.settings,
+            on_flushed=self._flushed.set,
+            name="failure-listener",
+        )
+
+    def _spawn_warmer(self) -> pykka.ActorRef[Any]:
+        assert self.reader is not None
+        return self.dispatcher.spawn(
+            WarmerActor,
+            me=self.warmer,
+            watcher=self.watcher,
+            dispatcher=self.dispatcher,
+            readings=Readings(self.reader),
+            prepared=self.prepared,
+            wants=self.wants,
+            counters=self.counters,
+            conditions=self.conditions,
+            settings=self.settings,
+            events=self,
+            ledger=dict(self._ledger),
+            chance=self._chance,
+            name="warmer",
+        )
+
+    def _ask_for_warm(self, reason: str) -> None:
+        waiting = tuple(generation for generation, _ in self.wants.open_generations())
+        generation = self.wants.mint(Scope.everything())
+        self.warmer.tell(BeginWarming(generation=generation, reason=reason, answers=waiting))
+
+    def _on_death(self, death: _Death) -> None:
+        if death.reason == STOPPED or self._stopping:
+            return
+        if death.name.startswith(AGENT_PREFIX):
+            self.warmer.tell(AgentActorDied(agent_id=AgentId(death.name.removeprefix(AGENT_PREFIX))))
+            return
+        address, _ = self._builders[death.name]
+        if address.ref is None or address.ref.actor_urn != death.urn:
+            return  # notice of an earlier incarnation
+        log.bind(actor=death.name, reason=death.reason).error("an actor died and is started again")
+        now, settings = self.clock.monotonic(), self.settings
+        recent = self._restarts.setdefault(death.name, deque())
+        while recent and recent[0] < now - settings.restart_period_s:
+            recent.popleft()
+        recent.append(now)
+        if len(recent) > settings.restart_intensity:
+            text = f"{death.name} died {len(recent)} times in {settings.restart_period_s:g} s ({death.reason}); still tried"
+            self.conditions.set("ActorsAlive", False, "RestartingOften", text)
+        delay_s = min(settings.restart_max_s, settings.restart_first_s * 2 ** min(len(recent) - 1, 30))
+        timer = threading.Timer(delay_s, self._events.put, (_Restart(death.name),))
+        timer.daemon = True
+        timer.start()
+
+    def _restart(self, name: str) -> None:
+        if self._stopping:
+            return
+        address, spawn = self._builders[name]
+        if address.ref is not None and address.ref.is_alive():
+            return
+        self.counters.restarts += 1
+        address.ref = spawn()
+        # whatever it was told while it was dead is made good by looking at everything again
+        self._ask_for_warm("restart")
+        if len(self._restarts.get(name, ())) <= self.settings.restart_intensity:
+            self.conditions.set("ActorsAlive", True, "Alive", "")
+
+    # ------------------------------------------------------------------------------------- what the WarmerActor tells
+
+    def home_changed(self, reading: HomeReading) -> None:
+        """Take the newest config, environment and model rows."""
+        self.home = reading
+        findings = [one for one in reading.home.config.findings if one.code == "duplicate-agent-dir"]
+        self.conditions.set(
+            "AgentDirsDistinct",
+            not findings,
+            "Shared" if findings else "Distinct",
+            "; ".join(f"{one.path}: {one.problem}. {one.remedy}" for one in findings),
+        )
+
+    def published(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+        """Hear of a publication."""
+        if changes and auth.agent_id != MAIN_SHADOW:
+            self.notifier.post(changes)
+        self.bell.ring()
+
+    def warm_finished(self, report: WarmReport) -> None:
+        """Hear that an attempt is answered."""
+        self.on_warm(report)
+        self.bell.ring()
+
+    def all_warm(self) -> None:
+        """Hear that every agent was published once."""
+        self.warm_time_s = self.clock.monotonic() - self._started_at
+        self.conditions.set("Warm", True, "Warm", "")
+        self.warm.set()
+        self.bell.ring()

@@ -1,0 +1,382 @@
+"""The stepped dispatcher: real actors, no threads; nothing moves until the test says so."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import pykka
+
+from openclaw_actors.actors.alarms import Alarm
+from openclaw_actors.actors.base import BaseActor
+from openclaw_actors.actors.dispatch import StopReport
+from openclaw_actors.actors.lanes import DispatchStats, Witness
+from openclaw_actors.errors import NotRunningError
+from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome, attempt, describe_error
+from openclaw_actors.testing.clock import VirtualClock
+
+A = TypeVar("A", bound=BaseActor)
+
+
+class _SteppedLane:
+    """Where one actor stands still until it is stepped."""
+
+    registered = False
+
+    def __init__(self, name: str, home: SteppedDispatcher) -> None:
+        self._name = name
+        self._home = home
+        self.actor: BaseActor | None = None
+        self.arrivals: deque[int] = deque()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def enter(self, actor: BaseActor) -> None:
+        self.actor = actor
+        actor.inbox.notify = self._arrived
+        self._home._lanes.append(self)
+        actor.run_start()
+
+    def failed(self, error: BaseException) -> None:
+        self._home._witness.failed()
+        self._home._escaped.append(error)
+
+    def unknown(self, message_type: type) -> None:
+        self._home._witness.unknown(self._name, message_type)
+        assert self.actor is not None
+        text = f"{self._name}: {type(self.actor).__name__} has no handler for {message_type.__name__}"
+        self._home._escaped.append(AssertionError(text))
+
+    def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
+        self.actor = None
+        self.arrivals.clear()
+        self._home._lanes.remove(self)
+        self._home._witness.died(urn, name, reason, dropped)
+
+    def deliver(self) -> None:
+        """Hand the actor its next message."""
+        assert self.actor is not None
+        self.arrivals.popleft()
+        envelope = self.actor.inbox.take()
+        assert envelope is not None
+        self._home.history.append((self._name, envelope.message))
+        self.actor.run_one(envelope)
+
+    def _arrived(self) -> None:
+        self.arrivals.append(next(self._home._order))
+
+
+class _SteppedAlarm:
+    """One alarm in virtual time."""
+
+    def __init__(self, due: float, order: int, ref: pykka.ActorRef[Any], message: object) -> None:
+        self.due = due
+        self.order = order
+        self.ref = ref
+        self.message = message
+        self.cancelled = False
+
+    def __lt__(self, other: _SteppedAlarm) -> bool:
+        return (self.due, self.order) < (other.due, other.order)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class _SteppedRead:
+    """One read that waits; a held one counts as begun, so its deadline runs."""
+
+    def __init__(self, job: ReadJob, order: int, now: float, held: bool) -> None:
+        self.job = job
+        self.order = order
+        self.submitted_at = now
+        self.begun_at: float | None = now if held else None
+
+    @property
+    def deadline(self) -> float:
+        return float("inf") if self.begun_at is None else self.begun_at + self.job.deadline_s
+
+
+class SteppedDispatcher:
+    """A `Dispatcher` for tests: every delivery is one step, time is virtual, and a seed replays an interleaving.
+
+    Without a seed things happen in the order in which they came: an actor's turns come in the order of its arrivals,
+    and at its turn it gets what its inbox gives first (a priority message overtakes there). With a seed, each step
+    picks at random among the actors with messages, the reads and the earliest due alarm; one actor's own order always
+    holds.
+
+    `on_start` runs within `spawn`. With `strict`, an error that leaves a handler or hook, and a message without a
+    handler (as AssertionError), is raised by the call that made the step, after the actor has dealt with it as ever.
+
+    All methods belong to the test's thread; messages may be told from any.
+    """
+
+    def __init__(self, clock: VirtualClock | None = None, seed: int | None = None, *, strict: bool = True) -> None:
+        self.clock = clock or VirtualClock()
+        """The virtual time."""
+        self.history: list[tuple[str, object]] = []
+        """Every message handed to an actor: (the actor's name, the message), pykka's stop included."""
+        self._random = None if seed is None else random.Random(seed)  # noqa: S311  # replayable is the point
+        self._strict = strict
+        self._witness = Witness()
+        self._order = itertools.count()
+        self._lanes: list[_SteppedLane] = []
+        self._alarms: list[_SteppedAlarm] = []
+        self._reads: list[_SteppedRead] = []
+        self._held: set[str] = set()
+        self._escaped: list[BaseException] = []
+        self._acting = False
+        self._stopped = False
+
+    # the dispatcher
+
+    def spawn(
+        self, actor_class: type[A], /, *args: Any, pooled: bool = False, name: str, **kwargs: Any
+    ) -> pykka.ActorRef[A]:
+        """Make an actor and run its `on_start`; `pooled` makes no difference here.
+
+        Raises:
+            NotRunningError: the dispatcher is stopped.
+        """
+        if self._stopped:
+            raise NotRunningError("the dispatcher is stopped and starts no actors; make a new one")
+        self._witness.spawned()
+        ref = actor_class.start(*args, lane=_SteppedLane(name, self), **kwargs)
+        self._raise_escaped()
+        return ref
+
+    def tell_later(self, delay_s: float, ref: pykka.ActorRef[Any], message: object) -> Alarm:
+        """Have a message told when the virtual time has come."""
+        due = self.clock.monotonic() + max(0.0, delay_s)
+        alarm = _SteppedAlarm(due, next(self._order), ref, message)
+        if not self._stopped:
+            heapq.heappush(self._alarms, alarm)
+        return alarm
+
+    def read(self, job: ReadJob) -> None:
+        """Queue a read; a step does it."""
+        if not self._stopped:
+            held = job.source in self._held
+            self._reads.append(_SteppedRead(job, next(self._order), self.clock.monotonic(), held))
+
+    def on_death(self, listener: Callable[[str, str, str], None]) -> None:
+        """Call the listener with urn, name and reason at each actor's end."""
+        self._witness.on_death(listener)
+
+    def stats(self) -> DispatchStats:
+        """Return what has befallen the actors."""
+        return self._witness.stats()
+
+    def stop_actors(
+        self, refs: Iterable[pykka.ActorRef[Any]], timeout_s: float = 0.0
+    ) -> tuple[pykka.ActorRef[Any], ...]:
+        """Stop these actors now, in this order; whatever else waits stays where it is."""
+        for ref in refs:
+            for lane in tuple(self._lanes):
+                if lane.actor is not None and lane.actor.actor_urn == ref.actor_urn:
+                    ref.stop(block=False)
+                    lane.deliver()
+        self._raise_escaped()
+        return ()
+
+    def stop(self, timeout_s: float = 0.0) -> StopReport:
+        """Forget alarms and reads; report what would still block and who still lives."""
+        self._stopped = True
+        blocking = tuple(sorted({read.job.source for read in self._reads if read.begun_at is not None}))
+        self._alarms.clear()
+        self._reads.clear()
+        return StopReport(blocking_sources=blocking, live_actors=tuple(lane.name for lane in self._lanes))
+
+    # moving
+
+    def step(self) -> bool:
+        """Let one thing happen (a message handled, a read done or overrun, an alarm told); return whether any could."""
+        choices = self._choices()
+        if not choices:
+            return False
+        if self._random is None:
+            _, act = min(choices, key=lambda choice: choice[0])
+        else:
+            _, act = self._random.choice(choices)
+        self._act(act)
+        return True
+
+    def run_until_idle(self, max_steps: int = 100_000) -> int:
+        """Step until nothing is left to do at this moment and return how many steps it took.
+
+        Raises:
+            AssertionError: the steps were used up, so there is probably a loop of messages.
+        """
+        for steps in range(max_steps):
+            if not self.step():
+                return steps
+        names = sorted({name for name, _ in self.pending()})
+        raise AssertionError(f"not idle after {max_steps} steps; messages wait for {names}")
+
+    def advance(self, seconds: float, *, run: bool = True) -> None:
+        """Let virtual time pass; stop at each due alarm and overrun read, and run to idle there.
+
+        With `run=False` time only passes: what came due waits for steps, earliest first.
+        """
+        target = self.clock.monotonic() + seconds
+        while run:
+            self.run_until_idle()
+            due = self._next_due()
+            if due is None or due > target:
+                break
+            self.clock.advance(due - self.clock.monotonic())
+        self.clock.advance(max(0.0, target - self.clock.monotonic()))
+        if run:
+            self.run_until_idle()
+
+    def step_actor(self, name: str) -> bool:
+        """Let the actor of this name handle its next message and return whether there was one."""
+        lane = self._lane(name)
+        if not lane.arrivals:
+            return False
+        self._act(lane.deliver)
+        return True
+
+    def inject(self, ref: pykka.ActorRef[Any], message: object) -> None:
+        """Tell an actor something, as another would.
+
+        Raises:
+            pykka.ActorDeadError: it is dead.
+        """
+        ref.tell(message)
+
+    def ask(self, ref: pykka.ActorRef[Any], message: object) -> Any:
+        """Ask an actor from outside, run to idle and return its reply; a blocking `ref.ask` would wait for ever."""
+        future = ref.ask(message, block=False)
+        self.run_until_idle()
+        return future.get(timeout=0)
+
+    # looking
+
+    def pending(self) -> list[tuple[str, object]]:
+        """Return the messages that wait: (the actor's name, the message), per actor in the order it would get them."""
+        return [(lane.name, message) for lane in self._lanes if lane.actor for message in lane.actor.inbox.waiting()]
+
+    @property
+    def alarms(self) -> list[tuple[float, str, object]]:
+        """The alarms that are set: (seconds from now, the name of the actor's class, the message), earliest first."""
+        now = self.clock.monotonic()
+        return [
+            (alarm.due - now, alarm.ref.actor_class.__name__, alarm.message)
+            for alarm in sorted(self._alarms)
+            if not alarm.cancelled
+        ]
+
+    @property
+    def reads(self) -> dict[str, tuple[ReadJob, ...]]:
+        """The reads that wait, held ones too, by source."""
+        found: dict[str, tuple[ReadJob, ...]] = {}
+        for read in self._reads:
+            found[read.job.source] = (*found.get(read.job.source, ()), read.job)
+        return found
+
+    # slow and broken sources
+
+    def hold(self, source: str) -> None:
+        """Let the reads of a source hang from now on: begun, never back, given up at their deadline."""
+        self._held.add(source)
+        for read in self._reads:
+            if read.job.source == source:
+                read.begun_at = self.clock.monotonic()
+
+    def release(self, source: str) -> None:
+        """Let the reads of a source go on; steps do them."""
+        self._held.discard(source)
+        for read in self._reads:
+            if read.job.source == source:
+                read.begun_at = None
+
+    def finish_read(self, source: str) -> None:
+        """Do the oldest waiting read of a source now, held or not."""
+        self._do_read(self._oldest_read(source))
+
+    def fail_read(self, source: str, error: BaseException | Failure) -> None:
+        """Let the oldest waiting read of a source fail now: with what it raised, or in one of the ways of the pool."""
+        read = self._oldest_read(source)
+        if isinstance(error, Failure):
+            self._answer(read, None, f"scripted: {error.value}", error)
+        else:
+            failure = Failure.FAILED if isinstance(error, Exception) else Failure.RAISED_EXIT
+            self._answer(read, None, describe_error(error), failure)
+
+    # inside
+
+    def _choices(self) -> list[tuple[int, Callable[[], None]]]:
+        now = self.clock.monotonic()
+        choices: list[tuple[int, Callable[[], None]]] = [
+            (lane.arrivals[0], lane.deliver) for lane in self._lanes if lane.arrivals
+        ]
+        for read in self._reads:
+            if read.deadline <= now:
+                choices.append((read.order, lambda read=read: self._overrun(read)))  # type: ignore[misc]
+            elif read.begun_at is None:
+                choices.append((read.order, lambda read=read: self._do_read(read)))  # type: ignore[misc]
+        while self._alarms and self._alarms[0].cancelled:
+            heapq.heappop(self._alarms)
+        if self._alarms and self._alarms[0].due <= now:
+            choices.append((self._alarms[0].order, self._ring))
+        return choices
+
+    def _next_due(self) -> float | None:
+        times = [alarm.due for alarm in self._alarms if not alarm.cancelled]
+        times += [read.deadline for read in self._reads if read.begun_at is not None]
+        return min(times, default=None)
+
+    def _ring(self) -> None:
+        alarm = heapq.heappop(self._alarms)
+        if alarm.ref.is_alive():
+            alarm.ref.tell(alarm.message)
+
+    def _do_read(self, read: _SteppedRead) -> None:
+        value, error, failure = attempt(read.job)
+        self._answer(read, value, error, failure)
+
+    def _overrun(self, read: _SteppedRead) -> None:
+        text = f"not read within its deadline of {read.job.deadline_s:g} s"
+        self._answer(read, None, text, Failure.OVERRAN)
+
+    def _answer(self, read: _SteppedRead, value: object, error: str | None, failure: Failure) -> None:
+        if read in self._reads:
+            self._reads.remove(read)
+            started_at = read.submitted_at if read.begun_at is None else read.begun_at
+            read.job.deliver(ReadOutcome(read.job.source, value, error, failure, started_at, self.clock.monotonic()))
+
+    def _oldest_read(self, source: str) -> _SteppedRead:
+        for read in self._reads:
+            if read.job.source == source:
+                return read
+        raise LookupError(f"no read of {source!r} waits; there are {sorted(self.reads)}")
+
+    def _lane(self, name: str) -> _SteppedLane:
+        for lane in reversed(self._lanes):
+            if lane.name == name:
+                return lane
+        raise LookupError(f"no living actor is called {name!r}; there are {sorted(lane.name for lane in self._lanes)}")
+
+    def _act(self, act: Callable[[], None]) -> None:
+        self._acting = True
+        try:
+            act()
+        finally:
+            self._acting = False
+        self._raise_escaped()
+
+    def _raise_escaped(self) -> None:
+        if (
+            self._acting
+        ):  # a handler that spawns or stops doesn't see another's error, as on real threads; the step does
+            return
+        escaped, self._escaped = self._escaped, []
+        if self._strict and escaped:
+            raise escaped[0]

@@ -1,0 +1,66 @@
+"""What is wanted and not yet answered: generations with their scopes. It makes `Verdict.fresh`."""
+
+from __future__ import annotations
+
+import threading
+
+from openclaw_actors.ids import AgentId, Generation, ProviderId
+from openclaw_actors.scope import Scope
+
+
+class Wants:
+    """The generation counter and the scopes still unanswered.
+
+    Generations are minted on the thread of whoever asks, so that an event is wanted before the call that reports it returns.
+    Minting and retiring take a lock that no reader takes; `is_wanted` reads one immutable tuple.
+    It outlives every actor: after an actor's restart the numbers go on.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest = 0
+        self._open: dict[Generation, Scope] = {}
+        self._scopes: tuple[Scope, ...] = ()
+
+    @property
+    def latest(self) -> Generation:
+        """The newest generation that was minted; 0 before the first."""
+        return Generation(self._latest)
+
+    def mint(self, scope: Scope) -> Generation:
+        """Return the next generation and note that it wants this scope."""
+        with self._lock:
+            self._latest += 1
+            generation = Generation(self._latest)
+            self._open[generation] = scope
+            self._refresh()
+        return generation
+
+    def narrow(self, generation: Generation, scope: Scope) -> None:
+        """Replace the scope of an open generation by what it turned out to be."""
+        with self._lock:
+            if generation in self._open:
+                self._open[generation] = scope
+                self._refresh()
+
+    def retire(self, generation: Generation) -> None:
+        """Note that a generation is answered."""
+        with self._lock:
+            if self._open.pop(generation, None) is not None:
+                self._refresh()
+
+    def is_open(self, generation: Generation) -> bool:
+        """Tell whether a generation is still unanswered."""
+        return generation in self._open
+
+    def open_generations(self) -> tuple[tuple[Generation, Scope], ...]:
+        """Return what is unanswered, oldest first."""
+        with self._lock:
+            return tuple(sorted(self._open.items()))
+
+    def is_wanted(self, agent_id: AgentId, provider: ProviderId) -> bool:
+        """Tell whether something newer is wanted for one cell. Takes no lock."""
+        return any(scope.covers(agent_id, provider) for scope in self._scopes)
+
+    def _refresh(self) -> None:
+        self._scopes = tuple(set(self._open.values()))

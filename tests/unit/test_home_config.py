@@ -1,0 +1,360 @@
+"""Config files: JSON5 errors, includes, and the facts that are built (formats 1.2-1.4)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_actors.errors import ConfigError
+from openclaw_actors.home.facts import ConfigFacts, HomeFacts, KeyForm
+from openclaw_actors.home.includes import MAX_DEPTH, Includes, merge
+from openclaw_actors.home.json5 import parse_json5
+from openclaw_actors.home.reader import HomeReader
+
+CANARY = "CANARY-7f3a"
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def read(state: Path, config: str | None = None, **env: str) -> HomeFacts:
+    if config is not None:
+        write(state / "openclaw.json", config)
+    return HomeReader(state, env={"HOME": str(state)} | env, cwd=str(state / "nowhere")).read_home()
+
+
+def facts(state: Path, config: str, **env: str) -> ConfigFacts:
+    return read(state, config, **env).config
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ('{"a": }', "line 1, column 7", "expected a value"),
+        (f'{{\n "{CANARY}": "{CANARY}",\n"b":[1,2}}', "line 3, column 9", "expected a comma or `]`"),
+        (f'{{a: "{CANARY}\n"}}', "line 1, column 5", "a string that begins here is not closed"),
+        (f'{{"a":1}} {CANARY}', "line 1, column 7", "something follows the end"),
+        ("[" * 200, "line 1, column 129", "nested deeper than 128 levels"),
+        (f"{{a:'{CANARY}', b:1e999}}", "line 1", "not closed"),
+        (b'{"a":\n"\xff"}', "line 2, column 2", "not valid UTF-8"),
+        ("{\n\0}", "line 2, column 1", "NUL"),
+        ("", "", "empty"),
+        (" \ufeff\n", "", "empty"),
+    ],
+)
+def test_a_broken_document_is_named_by_place_and_never_quoted(text: str | bytes, place: str, problem: str) -> None:
+    """The error says file, line, column and what is wrong, and carries no part of the document anywhere."""
+    with pytest.raises(ConfigError) as raised:
+        parse_json5(text, "/h/openclaw.json")
+    error = raised.value
+    assert error.place.startswith(place)
+    assert problem in error.problem
+    assert str(error).startswith("/h/openclaw.json")
+    assert CANARY not in str(error) + repr(error.args)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_json5_is_accepted_with_a_byte_order_mark() -> None:
+    """Comments, trailing commas, single quotes, unquoted keys; the last of equal keys wins."""
+    assert parse_json5("\ufeff{/*c*/ a: 'x', // d\n a: 0x10,}", "f") == {"a": 16}
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300))
+def test_any_bytes_parse_or_raise_config_error(data: bytes | str) -> None:
+    """No other exception leaves the parser."""
+    try:
+        parse_json5(data, "f")
+    except ConfigError as error:
+        assert error.__context__ is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "models",
+                        "providers",
+                        "agents",
+                        "list",
+                        "auth",
+                        "order",
+                        "profiles",
+                        "env",
+                        "secrets",
+                        "plugins",
+                        "entries",
+                        "id",
+                        "apiKey",
+                        "baseUrl",
+                        "defaults",
+                        "model",
+                        "x",
+                        "cooldowns",
+                        "vars",
+                        "agentDir",
+                    ]
+                ),
+                x,
+            )
+        ),
+        max_leaves=25,
+    )
+)
+def test_any_document_gives_facts_or_config_error(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
+    """Wrong types anywhere are passed over; only a top level that is no object is an error."""
+    state = tmp_path_factory.mktemp("home")
+    encoded = msgspec.json.encode(document)
+    write(state / "openclaw.json", encoded)
+    try:
+        read(state)
+    except ConfigError:
+        assert not isinstance(document, dict)
+
+
+def test_a_missing_config_is_an_empty_one(tmp_path: Path) -> None:
+    """No file: exists is False and main is the one agent; nothing is created."""
+    config = read(tmp_path).config
+    assert (config.exists, [agent.id for agent in config.agents]) == (False, ["main"])
+    assert config.path == str(tmp_path / "openclaw.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_readable_regular_file_is_a_config_error(tmp_path: Path) -> None:
+    """A directory, a FIFO, a link loop and a file without permission say so instead of hanging or crashing."""
+    path = tmp_path / "openclaw.json"
+    path.mkdir()
+    with pytest.raises(ConfigError, match="directory"):
+        read(tmp_path)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read(tmp_path)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(ConfigError, match="loop"):
+        read(tmp_path)
+    path.unlink()
+    write(path, b" " * (2 * 1024 * 1024 + 1))
+    with pytest.raises(ConfigError, match="larger"):
+        read(tmp_path)
+    if os.geteuid() != 0:
+        path.chmod(0)
+        with pytest.raises(ConfigError, match="permission"):
+            read(tmp_path)
+
+
+def test_a_top_level_that_is_no_object_is_an_error(tmp_path: Path) -> None:
+    """`[]` is JSON5 and no config."""
+    with pytest.raises(ConfigError, match="top level"):
+        read(tmp_path, "[]")
+
+
+def test_objects_merge_arrays_join_and_the_rest_is_replaced() -> None:
+    """The merge of includes: deep for objects, arrays one after the other."""
+    assert merge({"a": {"x": 1, "l": [1]}, "b": 1}, {"a": {"y": 2, "l": [2]}, "b": [3]}) == {
+        "a": {"x": 1, "y": 2, "l": [1, 2]},
+        "b": [3],
+    }
+
+
+def test_includes_merge_in_order_and_siblings_win(tmp_path: Path) -> None:
+    """Relative to the including file; a list merges in order; keys beside the include win; all files are depended on."""
+    write(
+        tmp_path / "d/one.json5", "{models: {providers: {p: {apiKey: 'one', api: 'a'}}}, x: {$include: './two.json5'}}"
+    )
+    write(tmp_path / "d/two.json5", "{models: {providers: {p: {apiKey: 'two'}, q: {}}}}")
+    home = read(tmp_path, "{$include: ['d/one.json5', './d/two.json5'], models: {providers: {p: {auth: 'token'}}}}")
+    first, second = home.config.providers
+    assert (first.id, first.api, first.auth, second.id) == ("p", "a", "token", "q")
+    assert first.key.digest is not None
+    assert {str(tmp_path / "d/one.json5"), str(tmp_path / "d/two.json5")} <= set(home.depends_on)
+
+
+@pytest.mark.parametrize(
+    ("include", "problem"),
+    [
+        ("'../outside.json'", "outside"),
+        ("'./link.json'", "outside"),
+        ("'./missing.json'", "missing"),
+        ("'./hard.json'", "hard links"),
+        ("'./openclaw.json'", "includes itself"),
+        ("'./broken.json'", "expected"),
+        ("3", "neither a path nor"),
+        ("[3]", "neither a path nor"),
+        ("''", "names no file"),
+        ("'./deep0.json'", "deeper"),
+        ("'./array.json'", "not an object"),
+        ("'./bomb0.json'", "more than"),
+    ],
+)
+def test_a_bad_include_is_refused(tmp_path: Path, include: str, problem: str) -> None:
+    """Outside the folder (by link too), missing, hard-linked, circular, too deep or too many: a config error each."""
+    state = tmp_path / "s"
+    write(tmp_path / "outside.json", "{}")
+    write(state / "hard.json", "{}")
+    os.link(state / "hard.json", tmp_path / "second-name.json")
+    (state / "link.json").symlink_to(tmp_path / "outside.json")
+    write(state / "broken.json", "{a:}")
+    write(state / "array.json", "[]")
+    for depth in range(MAX_DEPTH + 2):
+        write(state / f"deep{depth}.json", f"{{$include: './deep{depth + 1}.json'}}")
+        pair = f"'./bomb{depth + 1}.json'" if depth < MAX_DEPTH - 1 else ""
+        write(state / f"bomb{depth}.json", f"{{a: {{$include: [{pair}]}}, b: {{$include: [{pair}]}}}}")
+    with pytest.raises(ConfigError, match=problem):
+        read(state, f"{{$include: {include}, a: 1}}")
+
+
+def test_an_include_root_widens_the_confinement(tmp_path: Path) -> None:
+    """A folder named in OPENCLAW_INCLUDE_ROOTS may be included from."""
+    write(tmp_path / "roots/x.json", "{models: {mode: 'replace'}}")
+    config = f"{{$include: '{tmp_path}/roots/x.json'}}"
+    assert facts(tmp_path / "s", config, OPENCLAW_INCLUDE_ROOTS=str(tmp_path / "roots")).models_mode == "replace"
+    with pytest.raises(ConfigError, match="outside"):
+        read(tmp_path / "s", config)
+
+
+def test_includes_resolve_without_a_config_on_disk() -> None:
+    """A document without includes comes back as it is."""
+    assert Includes("/nowhere/openclaw.json").resolve({"a": [1, {"b": None}]}) == {"a": [1, {"b": None}]}
+
+
+def test_the_facts_of_a_config(tmp_path: Path) -> None:
+    """Providers, profiles, order, cool-downs, allow list, model references and plugins are read; secrets become digests."""
+    config = facts(
+        tmp_path,
+        f"""{{
+      unknown: {{x: 1}},
+      models: {{mode: 'replace', providers: {{
+        'Z.AI': {{apiKey: '{CANARY}', baseUrl: 'https://u:{CANARY}@h/v1', api: 'openai-completions', auth: 'api-key',
+                 headers: {{authorization: '{CANARY}'}}, authHeader: false, request: {{}},
+                 models: [{{id: 'm', name: 'M', contextWindow: 1000.0, reasoning: true, input: ['text', 3]}}, {{}}, 3]}},
+        plain: {{}}, odd: 3, ' ': {{}} }}}},
+      auth: {{profiles: {{'aws:x': {{provider: 'Bedrock', mode: 'aws-sdk'}}, bad: {{}}}},
+             order: {{'z.ai': [' a ', 3, 'b'], groq: [], odd: 3}},
+             cooldowns: {{billingBackoffHours: 2, billingBackoffHoursByProvider: {{x: 1, y: '{CANARY}'}}, s: '{CANARY}'}}}},
+      agents: {{defaults: {{model: 'p/m', imageModel: {{primary: 'p/i'}}, models: {{'p/*': {{}}, 'q/m': {{}}}}}}}},
+      plugins: {{deny: ['telegram'], entries: {{ollama: {{enabled: false}}, xai: {{config: {{webSearch: {{apiKey: '{CANARY}'}}}}}}}}}},
+      secrets: {{providers: {{v: {{source: 'exec', command: '/bin/{CANARY}'}}}}}},
+    }}""",
+    )
+    provider, plain = config.providers
+    assert (provider.id, provider.spelled, provider.base_url) == ("zai", "Z.AI", "https://h/v1")
+    assert provider.key.form is KeyForm.LITERAL
+    assert provider.has_headers
+    assert provider.has_authorization
+    assert provider.has_auth_header
+    assert provider.has_request
+    assert [(model.id, model.context_window, model.reasoning, model.input) for model in provider.models] == [
+        ("m", 1000, True, ("text",))
+    ]
+    assert plain.key.form is KeyForm.ABSENT
+    assert [(profile.provider, profile.mode) for profile in config.auth_profiles] == [("amazon-bedrock", "aws-sdk")]
+    assert config.auth_order == (("zai", ("a", "b")), ("groq", ()))
+    assert msgspec.json.decode(config.cooldowns) == {
+        "billingBackoffHours": 2,
+        "billingBackoffHoursByProvider": {"x": 1},
+    }
+    assert config.allowlist == ("p/*", "q/m")
+    assert config.default_model_refs == ("p/m", "p/i")
+    assert config.models_mode == "replace"
+    assert config.disabled_plugins == ("ollama", "telegram")
+    assert config.xai_search_key.resolved
+    assert CANARY not in repr(config)
+    assert CANARY.encode() not in msgspec.json.encode(config)
+
+
+def test_unresolved_references_are_findings_not_errors(tmp_path: Path) -> None:
+    """A missing variable anywhere and a key that can't be resolved are each said once, with their place."""
+    config = facts(
+        tmp_path,
+        """{gateway: {token: '${NOPE}'}, models: {providers: {a: {apiKey: '${NOPE}'}, b: {apiKey: '$NOPE'},
+           c: {apiKey: {source: 'file', id: '/x'}}, d: {apiKey: 'ollama-local'}}}}""",
+    )
+    assert [(finding.code, finding.place) for finding in config.findings] == [
+        ("unresolved-variable", "gateway.token"),
+        ("unresolved-variable", "models.providers.a.apiKey"),
+        ("unresolved-ref", "models.providers.b.apiKey"),
+        ("unresolved-ref", "models.providers.c.apiKey"),
+    ]
+
+
+def test_the_secrets_digest_follows_the_secrets_block_only(tmp_path: Path) -> None:
+    """Key order and other keys don't move it; its content does."""
+    reader = HomeReader(tmp_path, env={}, cwd=str(tmp_path))
+    digests = []
+    for text in ("{secrets: {a: 1, b: 2}}", "{secrets: {b: 2, a: 1}, x: 1}", "{secrets: {a: 2, b: 2}}"):
+        write(tmp_path / "openclaw.json", text)
+        digests.append(reader.read_home().config.secrets_digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_all_plugins_off_names_them_all(tmp_path: Path) -> None:
+    """`plugins.enabled: false` switches every known plugin off."""
+    assert {"ollama", "xai", "google"} <= set(facts(tmp_path, "{plugins: {enabled: false}}").disabled_plugins)
+
+
+def test_dotenv_layers_fill_the_environment_in_order(tmp_path: Path) -> None:
+    """Process, then the working directory's file without keys, then the state dir's, then gateway.env of a default home."""
+    state, cwd = tmp_path / ".openclaw", tmp_path / "cwd"
+    write(cwd / ".env", "GROQ_API_KEY=blocked\nMY_KEY=cwd\n")
+    write(state / ".env", "GROQ_API_KEY=state\nMY_KEY=state\nXAI_API_KEY=state\n")
+    write(tmp_path / ".config/openclaw/gateway.env", "XAI_API_KEY=late\nZAI_API_KEY=late\n")
+    write(
+        state / "openclaw.json",
+        "{models: {providers: {p: {apiKey: '$MY_KEY'}}}, env: {VENICE_API_KEY: 'v', XAI_API_KEY: 'no'}}",
+    )
+    env = {"HOME": str(tmp_path), "OPENAI_API_KEY": "process", "MISTRAL_API_KEY": " "}
+    home = HomeReader(env=env, cwd=str(cwd)).read_home()
+    assert {variable.name: variable.origin for variable in home.environment.variables} == {
+        "OPENAI_API_KEY": "environment",
+        "MY_KEY": str(cwd / ".env"),
+        "GROQ_API_KEY": str(state / ".env"),
+        "XAI_API_KEY": str(state / ".env"),
+        "ZAI_API_KEY": str(tmp_path / ".config/openclaw/gateway.env"),
+        "VENICE_API_KEY": "config env",
+    }
+    assert str(state / ".env") in home.depends_on
+    elsewhere = HomeReader(env=env | {"OPENCLAW_STATE_DIR": str(tmp_path / "other")}, cwd=str(cwd)).read_home()
+    assert "ZAI_API_KEY" not in elsewhere.environment.by_name()
+
+
+def test_an_unreadable_dotenv_is_a_finding(tmp_path: Path) -> None:
+    """A directory in the file's place takes its variables away and says so."""
+    (tmp_path / ".env").mkdir()
+    assert [finding.code for finding in read(tmp_path).config.findings] == ["unreadable-dotenv"]
+
+
+def test_vertex_evidence_needs_file_project_and_location(tmp_path: Path) -> None:
+    """A named file counts alone; else the ADC file below the raw HOME; with a project and a location; not when disabled."""
+    adc = write(tmp_path / ".config/gcloud/application_default_credentials.json", "{}")
+    both = {"GCLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "l"}
+    assert read(tmp_path, **both).environment.evidence_files == (("google-vertex", str(adc)),)
+    assert read(tmp_path, GCLOUD_PROJECT="p").environment.evidence_files == ()
+    named = {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "none.json")} | both
+    home = read(tmp_path, **named)
+    assert home.environment.evidence_files == ()
+    assert str(tmp_path / "none.json") in home.depends_on
+    assert read(tmp_path, "{plugins: {enabled: false}}", **both).environment.evidence_files == ()
+
+
+def test_the_aws_file_is_named_when_it_exists(tmp_path: Path) -> None:
+    """`AWS_SHARED_CREDENTIALS_FILE`, else `~/.aws/credentials`; existence only."""
+    assert read(tmp_path).environment.aws_file == ""
+    path = write(tmp_path / ".aws/credentials", CANARY)
+    home = read(tmp_path)
+    assert home.environment.aws_file == str(path)
+    assert str(path) in home.depends_on
+    assert read(tmp_path, AWS_SHARED_CREDENTIALS_FILE="/none").environment.aws_file == ""
