@@ -54,7 +54,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 @final
 class Counters:
-    """The running numbers behind `Stats`. Each has one writing actor, so that adding needs no lock; any thread may read."""
+    """The running numbers behind `Stats`. Each has one writing actor, so that adding needs no lock; any thread may
+    read.
+    """
 
     __slots__ = Stats.__struct_fields__
 

@@ -14,7 +14,9 @@ class Condition(msgspec.Struct, frozen=True):
     """One thing that can be well or not."""
 
     type: str
-    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`."""
+    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `UsagePersisted`, `AgentDirsDistinct`,
+    `ActorsAlive`.
+    """
     status: bool
     """True is good."""
     reason: str

@@ -13,8 +13,9 @@
     Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
     alarms, writer ► FailureListener  UsageDue, UsageWritten
 
-All messages are frozen and hold ids, facts and other frozen things; none holds a secret. What belongs to a warm carries its
-`generation`. Messages with `priority` overtake the others in a mailbox: a failure that proves a credential bad, and a cancel.
+All messages are frozen and hold ids, facts and other frozen things; none holds a secret. What belongs to a warm
+carries its `generation`. Messages with `priority` overtake the others in a mailbox: a failure that proves a credential
+bad, and a cancel.
 """
 
 from __future__ import annotations
@@ -72,10 +73,11 @@ class Reading(msgspec.Struct, frozen=True):
     """What the reading depended on, existing or not."""
 
 
-# ---------------------------------------------------------------------------------------------------- to the WarmerActor
+# ---------------------------------------------------------------------------------------------------- to the
+# WarmerActor
 
 
-class BeginWarming(Message):
+class BeginWarming(Message, frozen=True, kw_only=True):
     """Start: read everything once and warm every agent. Sent again after the actor's restart."""
 
     generation: Generation
@@ -84,7 +86,7 @@ class BeginWarming(Message):
     """Other attempts that nobody works on any more and that this one answers: their messages died with an actor."""
 
 
-class WarmScope(Message):
+class WarmScope(Message, frozen=True, kw_only=True):
     """An event wants a scope answered again."""
 
     generation: Generation
@@ -99,7 +101,7 @@ class WarmScope(Message):
     """Whether only what turns out to have changed is checked (a reload), rather than the whole scope (a recheck)."""
 
 
-class SourcesTouched(Message):
+class SourcesTouched(Message, frozen=True, kw_only=True):
     """Look at these sources again: something about a path that they depend on may have changed."""
 
     sources: tuple[str, ...]
@@ -108,7 +110,7 @@ class SourcesTouched(Message):
     """Whether a file event said so; False when the resync found drift."""
 
 
-class SourceRead(Message):
+class SourceRead(Message, frozen=True, kw_only=True):
     """A reader is done with a source (`home`, `cli:NAME`, `store:DIR`)."""
 
     source: str
@@ -121,25 +123,25 @@ class SourceRead(Message):
     overran: bool = False
 
 
-class ReadDue(Message):
+class ReadDue(Message, frozen=True, kw_only=True):
     """An alarm: the time to read a source again has come."""
 
     source: str
 
 
-class GraceOver(Message):
+class GraceOver(Message, frozen=True, kw_only=True):
     """An alarm: first publications stop waiting for slow login files."""
 
 
-class TimePassed(Message):
+class TimePassed(Message, frozen=True, kw_only=True):
     """An alarm: the earliest `valid_until` has come."""
 
 
-class ResyncDue(Message):
+class ResyncDue(Message, frozen=True, kw_only=True):
     """An alarm: compare stats of everything that was read, as a net under the events."""
 
 
-class SweepFinished(Message):
+class SweepFinished(Message, frozen=True, kw_only=True):
     """An agent's sweep is done; its cells are in the evaluation."""
 
     agent_id: AgentId
@@ -150,7 +152,7 @@ class SweepFinished(Message):
     checks: int
 
 
-class LedgerChanged(Message):
+class LedgerChanged(Message, frozen=True, kw_only=True):
     """A reported failure or success changed what is known of a secret: applied to published cells before any check."""
 
     priority: ClassVar[bool] = True
@@ -161,13 +163,13 @@ class LedgerChanged(Message):
     cause_at: float
 
 
-class ReportAnswered(Message):
+class ReportAnswered(Message, frozen=True, kw_only=True):
     """A report changed nothing; its generation is answered."""
 
     generation: Generation
 
 
-class AgentActorDied(Message):
+class AgentActorDied(Message, frozen=True, kw_only=True):
     """An agent's actor is gone: the scope that it was working on is wanted again."""
 
     agent_id: AgentId
@@ -176,7 +178,7 @@ class AgentActorDied(Message):
 # ------------------------------------------------------------------------------------------------- to an AuthStateActor
 
 
-class SweepAgent(Message):
+class SweepAgent(Message, frozen=True, kw_only=True):
     """Check some providers of one agent."""
 
     generation: Generation
@@ -186,40 +188,41 @@ class SweepAgent(Message):
     """None for all that the agent's answers cover."""
 
 
-class ContinueSweep(Message):
+class ContinueSweep(Message, frozen=True, kw_only=True):
     """An actor tells itself to go on with a sweep after letting others run."""
 
     generation: Generation
 
 
-class CancelSweep(Message):
+class CancelSweep(Message, frozen=True, kw_only=True):
     """Stop a sweep between two providers; its result is not wanted."""
 
     priority: ClassVar[bool] = True
     generation: Generation
 
 
-# --------------------------------------------------------------------------------------------------- to the WatcherActor
+# --------------------------------------------------------------------------------------------------- to the
+# WatcherActor
 
 
-class WatchSource(Message):
+class WatchSource(Message, frozen=True, kw_only=True):
     """A source depends on exactly these paths now."""
 
     source: str
     stamps: Stamps
 
 
-class UnwatchSource(Message):
+class UnwatchSource(Message, frozen=True, kw_only=True):
     """A source is not read any more."""
 
     source: str
 
 
-class CheckStamps(Message):
+class CheckStamps(Message, frozen=True, kw_only=True):
     """Compare the stamp of every path with the one of its last reading (the resync)."""
 
 
-class PathsTouched(Message):
+class PathsTouched(Message, frozen=True, kw_only=True):
     """The file watcher saw something happen to these paths."""
 
     paths: tuple[str, ...]
@@ -227,19 +230,19 @@ class PathsTouched(Message):
     """Monotonic seconds."""
 
 
-class RescanNeeded(Message):
+class RescanNeeded(Message, frozen=True, kw_only=True):
     """The file watcher may have lost events: everything is to be looked at."""
 
     reason: str
 
 
-class WatchingDegraded(Message):
+class WatchingDegraded(Message, frozen=True, kw_only=True):
     """The file watcher can't watch some paths natively; they are polled."""
 
     reason: str
 
 
-class StampsChecked(Message):
+class StampsChecked(Message, frozen=True, kw_only=True):
     """A comparison of stamps is done."""
 
     drifted: tuple[str, ...]
@@ -249,10 +252,11 @@ class StampsChecked(Message):
     problem: str = ""
 
 
-# ------------------------------------------------------------------------------------------------ to the FailureListener
+# ------------------------------------------------------------------------------------------------ to the
+# FailureListener
 
 
-class ReportFailure(Message):
+class ReportFailure(Message, frozen=True, kw_only=True):
     """A provider refused a credential, or a request with it failed."""
 
     generation: Generation
@@ -267,7 +271,7 @@ class ReportFailure(Message):
     """Monotonic seconds."""
 
 
-class ReportSuccess(Message):
+class ReportSuccess(Message, frozen=True, kw_only=True):
     """A request with a credential succeeded."""
 
     generation: Generation
@@ -278,7 +282,7 @@ class ReportSuccess(Message):
     cause_at: float
 
 
-class ForgiveScope(Message):
+class ForgiveScope(Message, frozen=True, kw_only=True):
     """A person wants credentials tried again: what speaks against them is set aside, then the warm is asked for."""
 
     warm: WarmScope
@@ -287,13 +291,13 @@ class ForgiveScope(Message):
     observed_at: float
 
 
-class UsageDue(Message):
+class UsageDue(Message, frozen=True, kw_only=True):
     """An alarm: write the usage of a store that has waited long enough."""
 
     store: StoreId
 
 
-class UsageWritten(Message):
+class UsageWritten(Message, frozen=True, kw_only=True):
     """The usage writer is done with a store."""
 
     store: StoreId
@@ -302,7 +306,7 @@ class UsageWritten(Message):
     """Whether trying again is useless (the store can't be written at all)."""
 
 
-class ForgetUsage(Message):
+class ForgetUsage(Message, frozen=True, kw_only=True):
     """Profiles are being removed: usage that waits for them is not to be written any more."""
 
     priority: ClassVar[bool] = True
@@ -310,5 +314,5 @@ class ForgetUsage(Message):
     profiles: tuple[str, ...]
 
 
-class FlushUsage(Message):
+class FlushUsage(Message, frozen=True, kw_only=True):
     """Write all waiting usage now: the supervisor stops."""

@@ -77,4 +77,6 @@ class Notifier:
         try:
             callback(change)
         except Exception as error:  # a boundary that runs others' code
-            log.bind(error=type(error).__name__, sequence=change.sequence).warning("a subscriber raised; it stays subscribed")
+            log.bind(error=type(error).__name__, sequence=change.sequence).warning(
+                "a subscriber raised; it stays subscribed"
+            )

@@ -38,7 +38,9 @@ class ProfileInfo(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class AgentAuth:
-    """All answers for one agent at one revision. Immutable: a reader that holds it never sees it change. Safe on any thread."""
+    """All answers for one agent at one revision. Immutable: a reader that holds it never sees it change. Safe on any
+    thread.
+    """
 
     __slots__ = ("_wants", "agent", "generation", "newer", "revision", "stale", "table", "view")
 
@@ -89,7 +91,9 @@ class AgentAuth:
         """The stored profiles that the agent sees, inherited ones included."""
         own = self.agent.agent_dir
         return tuple(
-            ProfileInfo(id=profile.id, provider=profile.provider, kind=profile.kind, store=owner, inherited=owner != own)
+            ProfileInfo(
+                id=profile.id, provider=profile.provider, kind=profile.kind, store=owner, inherited=owner != own
+            )
             for profile, owner in zip(self.view.profiles, self.view.owners, strict=True)
         )
 
@@ -110,7 +114,9 @@ class AgentAuth:
             cell = self.table.get(normal)
             if cell is None:
                 return self._bare(
-                    normal, State.MISSING, f"unknown provider {normal!r}: neither the catalogue, the config nor any source names it"
+                    normal,
+                    State.MISSING,
+                    f"unknown provider {normal!r}: neither the catalogue, the config nor any source names it",
                 )
         return self._hand_out(cell, model)
 

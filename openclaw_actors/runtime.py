@@ -1,4 +1,6 @@
-"""The runtime: one thread that starts the actors, watches over them, restarts those that die, and stops them in order."""
+"""The runtime: one thread that starts the actors, watches over them, restarts those that die, and stops them in
+order.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, final
 
 import msgspec
@@ -47,13 +49,11 @@ class _Death(msgspec.Struct, frozen=True):
     reason: str
 
 
-class _Restart(msgspec.Struct, frozen=True):
-    name: str
-
-
 @final
 class Runtime:
-    """Everything that lives from start to stop. What readers hold (map, wants, conditions) is made without a thread or I/O."""
+    """Everything that lives from start to stop. What readers hold (map, wants, conditions) is made without a thread or
+    I/O.
+    """
 
     def __init__(self, dispatcher: Dispatcher, settings: Settings, prepared: PreparedMap) -> None:
         self.dispatcher = dispatcher
@@ -81,7 +81,8 @@ class Runtime:
         self._chance = random.Random()  # noqa: S311  # jitter, not a secret
         self._started_at = 0.0
         self._stopping = False
-        self._events: SimpleQueue[_Death | _Restart | None] = SimpleQueue()
+        self._deaths: SimpleQueue[_Death | None] = SimpleQueue()
+        self._due: dict[str, float] = {}
         self._restarts: dict[str, deque[float]] = {}
         self._builders: dict[str, tuple[Address, Callable[[], pykka.ActorRef[Any]]]] = {
             "watcher": (self.watcher, self._spawn_watcher),
@@ -97,27 +98,42 @@ class Runtime:
     # ------------------------------------------------------------------------------------------------------------ life
 
     def run(self, make_reader: Callable[[], HomeReader], timeout_s: Callable[[], float]) -> None:
-        """Live: start everything, restart what dies, and stop everything when told to. The supervisor thread's whole work."""
+        """Live: start everything, restart what dies, and stop everything when told to. The supervisor thread's whole
+        work.
+        """
         self._started_at = self.clock.monotonic()
         self.conditions.set("Warm", False, "Warming", "not every agent has been published yet")
         try:
             self.begin(make_reader)
-            while (event := self._events.get()) is not None:
-                if isinstance(event, _Death):
-                    self._on_death(event)
-                else:
-                    self._restart(event.name)
+            self._watch_over()
         except Exception as error:  # the thread that watches over the others must say why it ends
             log.bind(error=type(error).__name__).error("the supervisor thread failed; everything is stopped")
-            self.conditions.set("ActorsAlive", False, "SupervisorFailed", f"{type(error).__name__} in the supervisor thread")
+            self.conditions.set(
+                "ActorsAlive", False, "SupervisorFailed", f"{type(error).__name__} in the supervisor thread"
+            )
         finally:
             self.end(timeout_s())
+
+    def _watch_over(self) -> None:
+        """Wait for deaths, and start again what died when its pause is over; returns when told to stop."""
+        while True:
+            due = min(self._due.values(), default=None)
+            try:
+                death = self._deaths.get(timeout=None if due is None else max(0.0, due - self.clock.monotonic()))
+            except Empty:
+                for name in [name for name, at in self._due.items() if at <= self.clock.monotonic()]:
+                    del self._due[name]
+                    self._restart(name)
+                continue
+            if death is None:
+                return
+            self._on_death(death)
 
     def begin(self, make_reader: Callable[[], HomeReader]) -> None:
         """Start the actors and ask for the first warm."""
         self.reader = make_reader()
         self.notifier.start()
-        self.dispatcher.on_death(lambda urn, name, reason: self._events.put(_Death(urn, name, reason)))
+        self.dispatcher.on_death(lambda urn, name, reason: self._deaths.put(_Death(urn, name, reason)))
         for address, spawn in self._builders.values():
             address.ref = spawn()
         self.conditions.set("ActorsAlive", True, "Alive", "")
@@ -126,7 +142,7 @@ class Runtime:
     def ask_to_stop(self) -> None:
         """Have the supervisor thread stop everything; returns at once."""
         self._stopping = True
-        self._events.put(None)
+        self._deaths.put(None)
 
     def end(self, timeout_s: float) -> None:
         """Stop everything, in order: no new events, usage flushed, no publications, no reads."""
@@ -145,7 +161,10 @@ class Runtime:
         if stuck or not self.stop_report.clean:
             sources = ", ".join(self.stop_report.blocking_sources) or "none"
             self.conditions.set(
-                "ActorsAlive", False, "StoppedWithLeftovers", f"threads still blocked by sources: {sources}; all are daemons"
+                "ActorsAlive",
+                False,
+                "StoppedWithLeftovers",
+                f"threads still blocked by sources: {sources}; all are daemons",
             )
         self.bell.ring()
 
@@ -223,12 +242,10 @@ class Runtime:
             recent.popleft()
         recent.append(now)
         if len(recent) > settings.restart_intensity:
-            text = f"{death.name} died {len(recent)} times in {settings.restart_period_s:g} s ({death.reason}); still tried"
-            self.conditions.set("ActorsAlive", False, "RestartingOften", text)
+            often = f"{death.name} died {len(recent)} times in {settings.restart_period_s:g} s: {death.reason}"
+            self.conditions.set("ActorsAlive", False, "RestartingOften", f"{often}; it is still tried")
         delay_s = min(settings.restart_max_s, settings.restart_first_s * 2 ** min(len(recent) - 1, 30))
-        timer = threading.Timer(delay_s, self._events.put, (_Restart(death.name),))
-        timer.daemon = True
-        timer.start()
+        self._due[death.name] = now + delay_s
 
     def _restart(self, name: str) -> None:
         if self._stopping:

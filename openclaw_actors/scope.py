@@ -66,4 +66,6 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
         """Tell whether one cell is touched."""
         if self.pairs is not None:
             return (agent_id, provider) in self.pairs
-        return (self.agents is None or agent_id in self.agents) and (self.providers is None or provider in self.providers)
+        return (self.agents is None or agent_id in self.agents) and (
+            self.providers is None or provider in self.providers
+        )

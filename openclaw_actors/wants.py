@@ -11,8 +11,8 @@ from openclaw_actors.scope import Scope
 class Wants:
     """The generation counter and the scopes still unanswered.
 
-    Generations are minted on the thread of whoever asks, so that an event is wanted before the call that reports it returns.
-    Minting and retiring take a lock that no reader takes; `is_wanted` reads one immutable tuple.
+    Generations are minted on the thread of whoever asks, so that an event is wanted before the call that reports it
+    returns. Minting and retiring take a lock that no reader takes; `is_wanted` reads one immutable tuple.
     It outlives every actor: after an actor's restart the numbers go on.
     """
 

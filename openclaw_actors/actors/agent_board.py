@@ -66,7 +66,8 @@ class AgentRecord:
 
     def take_ready(self, is_done: Callable[[str, int], bool]) -> list[DirtyScope]:
         """Take the waiting scopes whose readings are all done."""
-        ready, waiting = [], []
+        ready: list[DirtyScope] = []
+        waiting: list[DirtyScope] = []
         for scope in self.dirty:
             done = all(is_done(source, ticket) for source, ticket in scope.requires.items())
             (ready if done else waiting).append(scope)

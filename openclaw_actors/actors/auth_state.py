@@ -1,10 +1,10 @@
 """AuthStateActor: one per agent; folds facts and reported failures into verdicts.
 
-Owns: the agent's running sweep, and what it last folded. Receives: SweepAgent, CancelSweep, ContinueSweep (its own). Sends:
-SweepFinished. Dies when: the agent leaves the config, or at stop. After a restart: its sweep is asked for again.
+Owns: the agent's running sweep, and what it last folded. Receives: SweepAgent, CancelSweep, ContinueSweep (its own).
+Sends: SweepFinished. Dies when: the agent leaves the config, or at stop. After a restart: its sweep is asked for again.
 
-All of them share one thread: four threads make the fold and everybody's event loop slower (one GIL), and 10,000 threads can't be.
-So a sweep lets others run after each slice, and a cancel is seen between two providers.
+All of them share one thread: four threads make the fold and everybody's event loop slower (one GIL), and 10,000
+threads can't be. So a sweep lets others run after each slice, and a cancel is seen between two providers.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ class _Sweep:
 class AuthStateActor(BaseActor):
     """Sweeps one agent, slice by slice."""
 
-    def __init__(
-        self, agent_id: AgentId, warmer: Address, clock: Clock, settings: Settings, *, lane: Lane
-    ) -> None:
+    def __init__(self, agent_id: AgentId, warmer: Address, clock: Clock, settings: Settings, *, lane: Lane) -> None:
         super().__init__(lane=lane)
         self._agent_id = agent_id
         self._warmer = warmer
@@ -67,11 +65,9 @@ class AuthStateActor(BaseActor):
         assert sweep is not None
         evaluation = sweep.asked.evaluation
         until = self._clock.monotonic() + self._slice_s
-        done = 0
-        for provider in sweep.left:
+        for done, provider in enumerate(sweep.left, start=1):
             evaluation.cell(provider)
             sweep.checks += 1
-            done += 1
             if done >= self._slice_checks or self._clock.monotonic() >= until:
                 tell(self.actor_ref, ContinueSweep(generation=sweep.asked.generation))
                 return

@@ -1,9 +1,9 @@
-"""What the WarmerActor has to answer from: the newest facts, merged and indexed, and the evaluations made of them. Pure."""
+"""What the WarmerActor answers from: the newest facts, merged and indexed, and the evaluations made of them. Pure."""
 
 from __future__ import annotations
 
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
-from openclaw_actors.auth.ledger import Ledger
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.home.stores.merge import StoreView, merge
@@ -12,9 +12,10 @@ from openclaw_actors.home.stores.merge import StoreView, merge
 class Evaluations:
     """Keeps one evaluation per distinct pair of stores, for as long as nothing that it was made of has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.index: SharedIndex | None = None
-        self.ledger: Ledger = {}
+        self.ledger = ledger
+        """Never mutated: each report makes a new one, so that an evaluation knows whether it has the newest."""
         self._shared: SharedEvaluation | None = None
         self._stores: dict[str, StoreFacts] = {}
         self._unread: dict[str, str] = {}
@@ -27,10 +28,11 @@ class Evaluations:
         self._shared = None
         self._evaluations.clear()
 
-    def set_ledger(self, ledger: Ledger, *, shared: bool) -> None:
-        """Answer with another ledger from now on; `shared` says whether cells that all agents share are concerned."""
-        self.ledger = ledger
-        if shared:
+    def set_report(self, key: LedgerKey, entry: LedgerEntry) -> None:
+        """Answer with one more report from now on."""
+        self.ledger = {**self.ledger, key: entry}
+        if key.store is None:
+            # cells that all agents share may depend on it
             self._shared = None
         self._evaluations.clear()
 

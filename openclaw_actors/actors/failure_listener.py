@@ -1,8 +1,10 @@
-"""FailureListener: owns what is reported of credentials: the hook slot's other end, the classification, the failure ledger.
+"""FailureListener: owns what is reported of credentials: the hook slot's other end, the classification, the failure
+ledger.
 
-Owns: the ledger keyed by (store, evidence id, secret digest), and the usage that waits to be written. Receives: ReportFailure,
-ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage; UsageDue and UsageWritten of its own. Sends: LedgerChanged, ReportAnswered and WarmScope
-to the WarmerActor. Dies when: told to stop. After a restart: the ledger goes on (it is kept with the supervisor), unwritten usage is lost.
+Owns: the ledger keyed by (store, evidence id, secret digest), and the usage that waits to be written. Receives:
+ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage; UsageDue and UsageWritten of its own. Sends:
+LedgerChanged, ReportAnswered and WarmScope to the WarmerActor. Dies when: told to stop. After a restart: the ledger
+goes on (it is kept with the supervisor), unwritten usage is lost.
 
 A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock.
 """
@@ -16,11 +18,12 @@ from functools import partial
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
-from openclaw_actors.auth.failures import after_failure, after_success, backoff_from_json, cleared, effect_of, Effect
+from openclaw_actors.auth.failures import Effect, after_failure, after_success, backoff_from_json, cleared, effect_of
 from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
+from openclaw_actors.home.external_cli import login_of_profile
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.providers import auth_provider, normalise_provider
 from openclaw_actors.home.stores.usage_writer import write_usage
@@ -134,7 +137,9 @@ class FailureListener(BaseActor):
             # a request that was sent before the refusal and came back after it proves nothing
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
-        self._apply(message.generation, candidate, step(known), message.observed_at, "success-reported", message.cause_at)
+        self._apply(
+            message.generation, candidate, step(known), message.observed_at, "success-reported", message.cause_at
+        )
         self._write(candidate, step, last_good=(auth_provider(provider), candidate.evidence.id))
 
     @handles(ForgiveScope)
@@ -174,7 +179,9 @@ class FailureListener(BaseActor):
         if not message.problem:
             if waiting is not None:
                 waiting.failures = 0
-            self._conditions.set("UsagePersisted", not self._memory_only, "Written", "; ".join(self._memory_only.values()))
+            self._conditions.set(
+                "UsagePersisted", not self._memory_only, "Written", "; ".join(self._memory_only.values())
+            )
         else:
             self._failed_write(message, waiting)
         if waiting is not None and not waiting.writing and not waiting.due:
@@ -207,7 +214,9 @@ class FailureListener(BaseActor):
             self._memory_only[store] = message.problem
             if waiting is not None:
                 waiting.steps.clear()
-        log.bind(store=store, problem=message.problem).warning("usage of a store can't be written; it is kept in memory")
+        log.bind(store=store, problem=message.problem).warning(
+            "usage of a store can't be written; it is kept in memory"
+        )
         self._conditions.set("UsagePersisted", False, "Unwritable", message.problem)
 
     def _write(self, candidate: Candidate, step: Step, last_good: tuple[str, str] | None = None) -> None:
@@ -264,9 +273,7 @@ class FailureListener(BaseActor):
         key = _key(candidate)
         entry = LedgerEntry(windows, int(observed_at * 1000))
         self._ledger[key] = entry
-        self._warmer.tell(
-            LedgerChanged(generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at)
-        )
+        self._warmer.tell(LedgerChanged(generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at))
 
     def _known(self, candidate: Candidate) -> Windows | None:
         return effective_windows(candidate.windows, self._ledger.get(_key(candidate)))
@@ -276,8 +283,9 @@ class FailureListener(BaseActor):
         if auth is None:
             return None
         found = None
+        names = {evidence_id, login_of_profile(evidence_id)}
         for provider, candidate in _candidates(auth):
-            if candidate.evidence.id == evidence_id:
+            if candidate.evidence.id in names:
                 found = (provider, candidate)
                 if auth_provider(provider) == provider:
                     break

@@ -1,4 +1,6 @@
-"""What the reader pool runs for each source: the reading itself, with stamps of what it depended on. Not an actor; blocks."""
+"""What the reader pool runs for each source: the reading itself, with stamps of what it depended on. Not an actor;
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from openclaw_actors.messages import HomeReading, Reading, Stamps
 from openclaw_actors.watching.stamp import stamp
 
 _FRESHLY_WRITTEN_NS = 20_000_000
-"""A file whose mtime is younger than this at the reading may have been written during it: kernels tick mtime every 1-10 ms."""
+"""A file whose mtime is younger than this at the reading may have been written during it: kernels tick mtime every
+1-10 ms.
+"""
 
 
 def store_source(store: StoreId) -> str:
@@ -50,8 +54,9 @@ class Readings:
     def read(self, source: str) -> Reading:
         """Read one source.
 
-        The stamps are older than the facts, so that whatever changes between the two shows as a difference once the paths are
-        watched. The first reading learns the paths, so it is repeated when one of them was written a moment ago.
+        The stamps are older than the facts, so that whatever changes between the two shows as a difference once the
+        paths are watched. The first reading learns the paths, so it is repeated when one of them was written a moment
+        ago.
 
         Raises:
             HomeError: it can't be read; the text is secret-free and names file and remedy.

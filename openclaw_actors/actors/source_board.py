@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from openclaw_actors.home.facts import CliFacts, StoreFacts
+from openclaw_actors.ids import AgentId
+from openclaw_actors.messages import HomeReading
+
 HOME = "home"
 """The source that holds config, environment and model rows."""
 LOGIN_PREFIX = "cli:"
@@ -17,7 +21,7 @@ class SourceRecord:
     """One source. Readings are numbered by tickets; at most one runs at a time (single flight)."""
 
     name: str
-    value: object | None = None
+    value: HomeReading | CliFacts | StoreFacts | None = None
     """The last good facts."""
     problem: str = ""
     """Why the last reading failed; empty when it didn't."""
@@ -42,7 +46,7 @@ class SourceRecord:
     """Whether the newest reading was asked for by a file event alone."""
     cause_at: float = 0.0
     """When the cause of the next reading was seen, monotonic seconds."""
-    users: set[str] = field(default_factory=set)
+    users: set[AgentId] = field(default_factory=set)
     """Agents that see this store."""
 
     @property
@@ -100,6 +104,6 @@ class SourceBoard:
         record = self.records.get(source)
         return record is None or record.done_ticket >= ticket
 
-    def names(self, prefix: str) -> list[str]:
-        """Return the names of the sources of one kind."""
-        return [name for name in self.records if name.startswith(prefix)]
+    def of_kind(self, prefix: str) -> list[SourceRecord]:
+        """Return the sources of one kind."""
+        return [record for name, record in self.records.items() if name.startswith(prefix)]

@@ -1,10 +1,12 @@
 """WatcherActor: owns the file watching; turns raw file events into "look at this source again".
 
-Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource, CheckStamps;
-PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a reader. Sends: SourcesTouched.
-Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets every watch again.
+Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource,
+CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a reader.
+Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets
+every watch again.
 
-It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks them.
+It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks
+them.
 """
 
 from __future__ import annotations
@@ -151,7 +153,9 @@ class WatcherActor(BaseActor):
                 del self._sources_of[path]
 
     def _arm(self) -> None:
-        """Have the watches set to what is wanted now, one job at a time, and whatever changed before they were compared."""
+        """Have the watches set to what is wanted now, one job at a time, and whatever changed before they were
+        compared.
+        """
         watcher = self._watcher
         if watcher is None or self._arming or not (self._unchecked or watcher.watched_paths != len(self._sources_of)):
             return

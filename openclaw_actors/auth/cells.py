@@ -95,6 +95,12 @@ class CellTable:
             if cell is not None:
                 yield cell
 
+    def ended(self, now: float) -> frozenset[ProviderId]:
+        """Return the providers whose answer time has changed by `now` (epoch seconds)."""
+        return frozenset(
+            cell.provider for cell in self.cells() if cell.valid_until is not None and cell.valid_until <= now
+        )
+
     def replaced(self, cells: Mapping[ProviderId, Cell]) -> CellTable:
         """Return a table with some cells replaced."""
         return CellTable(self.shared, {**self.own, **cells})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from openclaw_actors.auth.check import shared_candidates
 from openclaw_actors.auth.shared import SharedIndex
-from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.ids import ProviderId
 
@@ -15,7 +15,9 @@ _ALSO_ACCEPTED_BY = {"openai": "openai-codex"}
 
 
 def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozenset[ProviderId]:
-    """Return the providers about which two indexes differ: by what they say of it, or by how its profiles are judged."""
+    """Return the providers about which two indexes differ: by what they say of it, or by how its profiles are
+    judged.
+    """
     changed: set[ProviderId] = set(old.answered) ^ set(new.answered)
     for provider in set(old.answered) & set(new.answered):
         if shared_candidates(provider, old, now) != shared_candidates(provider, new, now):
@@ -23,7 +25,9 @@ def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozens
     if old.facts.clis != new.facts.clis or old.facts.unread_sources != new.facts.unread_sources:
         before = {cli.name: cli for cli in old.facts.clis}
         after = {cli.name: cli for cli in new.facts.clis}
-        logins = {cli.provider for name in before.keys() | after.keys() for cli in (before.get(name), after.get(name)) if cli}
+        logins = {
+            cli.provider for name in before.keys() | after.keys() for cli in (before.get(name), after.get(name)) if cli
+        }
         differing = {one for one in logins if _logins_of(before, one) != _logins_of(after, one)}
         changed |= _with_aliases(differing, new.answered)
         changed |= {one for one in new.answered if old.unread_for(one) != new.unread_for(one)}
@@ -34,7 +38,7 @@ def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozens
 
 
 def changed_by_store(old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId]) -> frozenset[ProviderId]:
-    """Return the providers whose profiles, order or last good profile differ between two readings of a store."""
+    """Return the providers whose profiles or order differ between two readings of a store."""
     differing: set[ProviderId] = set()
     before = {profile.id: profile for profile in old.profiles}
     after = {profile.id: profile for profile in new.profiles}
@@ -43,7 +47,6 @@ def changed_by_store(old: StoreFacts, new: StoreFacts, answered: Iterable[Provid
         if one != other:
             differing.update(profile.provider for profile in (one, other) if profile is not None)
     differing |= {provider for provider, _ in set(old.order) ^ set(new.order)}
-    differing |= {provider for provider, _ in set(old.last_good) ^ set(new.last_good)}
     if not differing and [profile.id for profile in old.profiles] != [profile.id for profile in new.profiles]:
         differing = {profile.provider for profile in new.profiles}
     return frozenset(_with_aliases(differing, answered))
@@ -53,6 +56,7 @@ def changed_by_usage(old: StoreFacts, new: StoreFacts, answered: Iterable[Provid
     """Return the providers whose profiles were used or rested differently between two readings of a store."""
     touched = {name for name, _ in set(old.usage) ^ set(new.usage)}
     differing = {profile.provider for profile in new.profiles if profile.id in touched}
+    differing |= {provider for provider, _ in set(old.last_good) ^ set(new.last_good)}
     prefix = "inline-api-key:"
     differing |= {ProviderId(name.removeprefix(prefix)) for name in touched if name.startswith(prefix)}
     return frozenset(_with_aliases(differing, answered))
@@ -64,8 +68,8 @@ def _judging(index: SharedIndex, provider: ProviderId) -> tuple[object, ...]:
     return (entry.auth if entry is not None else "", provider in index.disabled_providers)
 
 
-def _logins_of(logins: dict[str, object], provider: ProviderId) -> list[object]:
-    return [login for login in logins.values() if getattr(login, "provider", None) == provider]
+def _logins_of(logins: dict[str, CliFacts], provider: ProviderId) -> list[CliFacts]:
+    return [login for login in logins.values() if login.provider == provider]
 
 
 def _with_aliases(providers: Iterable[ProviderId], answered: Iterable[ProviderId]) -> set[ProviderId]:

@@ -33,8 +33,8 @@ Ledger = Mapping[LedgerKey, LedgerEntry]
 def effective_windows(on_disk: Windows | None, entry: LedgerEntry | None) -> Windows | None:
     """Return the windows that count: the newer evidence wins, by the time at which it was observed.
 
-    A report that has reached the disk is as old there as here, and then the disk counts: so whatever another process did since
-    (a success, a cleared cooldown) is seen, and nothing has to remember what was written.
+    A report that has reached the disk is as old there as here, and then the disk counts: so whatever another process
+    did since (a success, a cleared cooldown) is seen, and nothing has to remember what was written.
     """
     if entry is None:
         return on_disk

@@ -57,6 +57,13 @@ def cli_names() -> tuple[str, ...]:
     return tuple(_PROGRAMS)
 
 
+def login_of_profile(profile_id: str) -> str:
+    """Return the evidence id of the login that OpenClaw lays over this profile, or the profile's own id."""
+    return next(
+        (f"cli:{name}" for name, one in _PROGRAMS.items() if profile_id and one.profile_id == profile_id), profile_id
+    )
+
+
 def read_cli(name: str, *, location: HomeLocation, env: OpaqueEnv, digester: Digester) -> CliFacts:
     """Read the login of one program. Bad content is never an exception: `found` is False and `problem` says why.
 

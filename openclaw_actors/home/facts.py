@@ -258,9 +258,9 @@ class StoreFacts(Fact, frozen=True, gc=False):
     usage: tuple[tuple[str, Windows], ...] = ()
     """`usageStats`, also of ids that no profile has (`inline-api-key:…`)."""
     credentials_digest: bytes = b""
-    """Of the credential projection: providers, profiles, kinds, secret digests, expiries, order, last good."""
+    """Of the credential projection: providers, profiles, kinds, secret digests, expiries, order."""
     windows_digest: bytes = b""
-    """Of the usage windows."""
+    """Of what use leaves behind: usage windows and last good profiles."""
     findings: tuple[Finding, ...] = ()
     depends_on: tuple[str, ...] = ()
     """Absolute paths that this reading depended on, existing or not."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NoReturn, TypeVar, final
+from typing import Any, ClassVar, NoReturn, TypeVar, final
 
 import msgspec
 
 from openclaw_actors.errors import ConfigError, HomeError
+from openclaw_actors.home import agents
+from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.config import config_facts
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.dotenv import Layers
@@ -21,9 +23,10 @@ from openclaw_actors.home.json5 import read_json5
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation, first_existing, include_roots, locate, oauth_path
 from openclaw_actors.home.secrets import Resolver, SecretRules, secret_rules
+from openclaw_actors.home.stores.json_files import decode_store
 from openclaw_actors.home.stores.open import read_store
 from openclaw_actors.home.substitution import Substitution, with_config_env
-from openclaw_actors.ids import StoreId
+from openclaw_actors.ids import AgentId, StoreId
 
 _T = TypeVar("_T")
 
@@ -96,6 +99,32 @@ class HomeReader:
         env = self._current().env
         return read_cli(name, location=self.location, env=env, digester=self._digester)
 
+    def decode_store(self, store: StoreId, document: bytes) -> StoreFacts:
+        """Return what a given store document says, as if `store` held it; reads no file but the environment's.
+
+        Raises:
+            StoreUnreadableError: It isn't JSON.
+        """
+        return _without_traces(lambda: decode_store(store, document, self._current()))
+
+    def agent_dir(self, config: Mapping[str, Any], agent_id: str) -> str:
+        """Return where an agent's store lives by a given parsed config."""
+        agent = normalise_agent_id(agent_id)
+        return agents.agent_dir(agent, _entry_of(config, agent), self.location)
+
+    def workspace_dir(self, config: Mapping[str, Any], agent_id: str) -> str:
+        """Return an agent's workspace by a given parsed config."""
+        agent, document = normalise_agent_id(agent_id), dict(config)
+        is_default = agents.default_agent(agents.agent_entries(document)) == agent
+        return agents.workspace_dir(
+            agent,
+            _entry_of(config, agent),
+            agents.agent_defaults(document),
+            is_default=is_default,
+            location=self.location,
+            env=self._current().env.raw_side,
+        )
+
     def replace_environment(self, env: Mapping[str, str] | None) -> None:
         """Take new variables; the home stays where it is.
 
@@ -164,6 +193,11 @@ class HomeReader:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a HomeReader holds secrets and is not pickled")
+
+
+def _entry_of(config: Mapping[str, Any], agent: AgentId) -> dict[str, object]:
+    entries = agents.agent_entries(dict(config))
+    return next((entry for entry in entries if normalise_agent_id(entry.get("id")) == agent), {})
 
 
 def _without_traces(read: Callable[[], _T]) -> _T:

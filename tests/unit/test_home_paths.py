@@ -169,7 +169,7 @@ def test_agents_that_share_a_dir_are_reported() -> None:
 
 
 def test_workspaces_follow_from_the_agent_then_the_defaults_then_the_state_dir() -> None:
-    """Own workspace; the default agent takes the shared one itself, others a folder in it; else `<state>/workspace-<id>`."""
+    """Own workspace; the default agent takes the shared one, others a folder in it; else one in the state dir."""
     listed = [{"id": "main"}, {"id": "ops", "default": True}, {"id": "own", "workspace": " ~/w\0s "}]
     shared = agents_of({"agents": {"list": listed, "defaults": {"workspace": "/shared"}}})
     assert [agent.workspace_dir for agent in shared.values()] == ["/shared/main", "/shared", "/u/ws"]

@@ -80,7 +80,7 @@ RULES = secret_rules(
     ],
 )
 def test_a_key_is_read_by_the_rules_of_references_and_markers(value: object, form: KeyForm, resolved: bool) -> None:
-    """Every form of formats 1.3 and 4.5 is told apart; only what yields a secret is resolved, with a digest and no problem."""
+    """Every form of formats 1.3 and 4.5 is told apart; only what yields a secret has a digest and no problem."""
     facts = key_facts(value, ENV, RULES, DIGESTER)
     assert (facts.form, facts.resolved) == (form, resolved)
     assert (facts.digest is not None) == resolved
@@ -155,7 +155,7 @@ def test_the_config_env_block_fills_blank_variables_only() -> None:
 
 
 def test_substitution_reaches_every_string_and_reports_what_is_missing() -> None:
-    """`${NAME}` is replaced, `$${NAME}` is an escape, a missing or empty variable stays and is reported with its place."""
+    """`${NAME}` is replaced, `$${NAME}` is an escape, a missing or empty variable stays and is reported."""
     substitution = Substitution(OpaqueEnv({"A": "1", "E": ""}))
     document = {"x": ["${A}-${A}", {"y": "$${A} ${lower} ${E}"}], "z": "${NOPE}", "n": 3}
     assert substitution.apply(document) == {"x": ["1-1", {"y": "${A} ${lower} ${E}"}], "z": "${NOPE}", "n": 3}
@@ -163,7 +163,7 @@ def test_substitution_reaches_every_string_and_reports_what_is_missing() -> None
 
 
 def test_dotenv_lines_are_read_as_dotenv_reads_them() -> None:
-    """Quotes, export, comments, both separators and multi-line values; the last line of a name wins; nothing is expanded."""
+    """Quotes, export, comments, both separators and multi-line values; the last of a name wins; nothing is expanded."""
     text = (
         '\ufeff# head\r\nA=1 # c\nexport B = two words \nC=\'x # y\' # c\nD="l1\\nl2"\nE="m1\nm2"\nF: g\nG=\n'
         "H=a#b\nI='it\\'s'\nbroken line\nJ=`q\"'`\nK=$A\nA=9\nL='open\nM=\"x\" y\nN.x-y=1\n =2\n"

@@ -24,9 +24,9 @@ def store_facts(
 ) -> StoreFacts:
     """Return the facts of one store.
 
-    The credentials digest covers the profiles in file order (it breaks ties of the order of use), the explicit order
-    and the last good profiles; the windows digest covers the usage stats. Neither depends on white space, unknown
-    fields or key order.
+    The credentials digest covers the profiles in file order (it breaks ties of the order of use) and the explicit
+    order; the windows digest covers what use leaves behind: the usage stats and the last good profiles. Neither
+    depends on white space, unknown fields or key order.
     """
     return StoreFacts(
         store=store,
@@ -35,8 +35,8 @@ def store_facts(
         order=state.order,
         last_good=state.last_good,
         usage=state.usage,
-        credentials_digest=digester(_ENCODE((profiles, sorted(state.order), sorted(state.last_good)))),
-        windows_digest=digester(_ENCODE(sorted(state.usage, key=lambda item: item[0]))),
+        credentials_digest=digester(_ENCODE((profiles, sorted(state.order)))),
+        windows_digest=digester(_ENCODE((sorted(state.usage, key=lambda item: item[0]), sorted(state.last_good)))),
         findings=findings,
         depends_on=depends_on,
     )

@@ -78,6 +78,20 @@ def read_json_store(store: StoreId, oauth_path: str, resolver: Resolver, *, tole
     )
 
 
+def decode_store(store: StoreId, document: bytes, resolver: Resolver) -> StoreFacts:
+    """Return the facts of a store document that is given rather than read.
+
+    Raises:
+        StoreUnreadableError: It isn't JSON.
+    """
+    findings: list[Finding] = []
+    parsed = json_object(document, store)
+    entries = _entries(parsed, store, findings)
+    profiles, dropped = decode_profiles(entries or {}, store, resolver)
+    state = decode_state(parsed) if parsed else State()
+    return store_facts(store, "json", profiles, state, digester=resolver.digester, findings=(*findings, *dropped))
+
+
 def _document(path: str, findings: list[Finding], tolerant: bool) -> dict[str, msgspec.Raw] | None:
     try:
         read = read_regular(path, StoreUnreadableError, limit=STORE_LIMIT_BYTES)

@@ -104,6 +104,10 @@ def _rows(path: str, copy_limit: int) -> _Rows:
             copied = _copied_rows(path, before, copy_limit)
             if copied is not None:
                 return copied
+    if not os.access(path, os.R_OK):
+        raise StoreUnreadableError(
+            path, "it may not be read (permission denied)", "Let the user of this process read it."
+        )
     raise StoreUnreadableError(path, "it kept changing while it was read", "It is read again at the next change.")
 
 

@@ -1,0 +1,268 @@
+"""The WarmerActor's desk for readings: what is read when, what a failed reading means, and when to try again.
+
+Decides only: the reading itself is a job for the reader pool, whose outcome comes back as a message.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import pykka
+
+from openclaw_actors.actors.address import Address
+from openclaw_actors.actors.base import tell
+from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.actors.readings import Readings
+from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceBoard, SourceRecord
+from openclaw_actors.auth.shared import CLI_PROVIDERS
+from openclaw_actors.counters import Counters
+from openclaw_actors.health import ConditionBoard
+from openclaw_actors.home.facts import CliFacts, StoreFacts
+from openclaw_actors.home.providers import auth_provider
+from openclaw_actors.ids import ProviderId
+from openclaw_actors.log import log
+from openclaw_actors.messages import HomeReading, ReadDue, Reading, SourceRead, UnwatchSource, WatchSource
+from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome
+from openclaw_actors.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReading:
+    """A reading that was taken in."""
+
+    record: SourceRecord
+    old: HomeReading | CliFacts | StoreFacts | None
+    new: HomeReading | CliFacts | StoreFacts | None
+    """None when it failed, or when what was read is not believed yet."""
+    recovered: bool = False
+    """Whether the source could not be read before."""
+    broke: bool = False
+    """Whether the source could be read before and can't now."""
+
+
+class ReadingDesk:
+    """Wants, paces, starts and takes in readings."""
+
+    def __init__(
+        self,
+        actor: pykka.ActorRef[Any],
+        watcher: Address,
+        dispatcher: Dispatcher,
+        readings: Readings,
+        counters: Counters,
+        conditions: ConditionBoard,
+        settings: Settings,
+        chance: random.Random,
+    ) -> None:
+        self._actor = actor
+        self._watcher = watcher
+        self._dispatcher = dispatcher
+        self._clock = dispatcher.clock
+        self._readings = readings
+        self._counters = counters
+        self._conditions = conditions
+        self._settings = settings
+        self._chance = chance
+        self.board = SourceBoard()
+        self.grace_is_over = False
+        """Whether first publications have stopped waiting for slow login files."""
+
+    @property
+    def login_sources(self) -> tuple[str, ...]:
+        """The sources that are logins of other programs."""
+        return self._readings.login_sources
+
+    @property
+    def home(self) -> HomeReading | None:
+        """The newest good reading of config, environment and model rows."""
+        value = self.board.record(HOME).value
+        return value if isinstance(value, HomeReading) else None
+
+    def want(self, source: str, cause_at: float, *, hinted: bool = False) -> int:
+        """Want a reading that starts from now on, start it if none runs, and return its ticket."""
+        ticket = self.board.want(source, cause_at)
+        record = self.board.records[source]
+        record.hinted = hinted
+        self.start_wanted(record)
+        return ticket
+
+    def first_read(self, source: str, cause_at: float) -> int:
+        """Return the ticket of the first reading of a source, wanting it if nobody has yet."""
+        if self.board.record(source).last_ticket == 0:
+            return self.want(source, cause_at)
+        return 1
+
+    def hint(self, source: str, cause_at: float) -> None:
+        """Read a source again because of a file event: at once the first time, then at the pace of the settings."""
+        record = self.board.records.get(source)
+        if record is None or (record.due and not record.failures):
+            return
+        wait_s = record.started_at + self._settings.hint_interval_s - self._clock.monotonic()
+        record.cause_at = cause_at
+        if wait_s > 0 or record.running:
+            self._read_later(record, max(wait_s, 0.001))
+        else:
+            self.want(source, cause_at, hinted=True)
+
+    def on_due(self, source: str) -> None:
+        """Read a source whose alarm rang."""
+        record = self.board.records.get(source)
+        if record is None:
+            return
+        record.due = False
+        if record.failures:
+            self._counters.retries += 1
+        self.want(source, record.cause_at, hinted=True)
+
+    def start_wanted(self, record: SourceRecord) -> None:
+        """Start the reading of a source if one is wanted and none runs."""
+        if record.name not in self.board.records or not self.board.may_start(record.name):
+            return
+        source, actor, readings = record.name, self._actor, self._readings
+        ticket = self.board.start(source, self._clock.monotonic())
+
+        def deliver(outcome: ReadOutcome) -> None:
+            value = outcome.value
+            tell(
+                actor,
+                SourceRead(
+                    source=source,
+                    ticket=ticket,
+                    reading=value if isinstance(value, Reading) else None,
+                    problem=outcome.error or "",
+                    overran=outcome.failure is Failure.OVERRAN,
+                ),
+            )
+
+        job = ReadJob(source, lambda: readings.read(source), deliver, self._settings.source_deadline_s)
+        self._dispatcher.read(job)
+
+    def take(self, message: SourceRead) -> TakenReading | None:
+        """Take a reading in; None when it is a late one that nobody waits for."""
+        record = self.board.finish(message.source, message.ticket)
+        if record is None:
+            self._counters.discarded_results += 1
+            return None
+        if record.name.startswith(STORE_PREFIX):
+            self._counters.store_reads += 1
+        else:
+            self._counters.shared_reads += 1
+        if message.overran:
+            self._counters.deadline_overruns += 1
+        old = record.value
+        if message.reading is None:
+            return TakenReading(record, old, None, broke=self._failed(record, message.problem))
+        new = message.reading.facts
+        recovered = bool(record.problem)
+        record.failures, record.problem = 0, ""
+        if recovered or record.name == HOME:
+            self._show_problems(record)
+        if self._is_briefly_gone(record, old, new):
+            return TakenReading(record, old, None, recovered=recovered)
+        record.gone_since = None
+        record.value = new
+        self._watcher.tell(WatchSource(source=record.name, stamps=message.reading.stamps))
+        if record.hinted and old == new:
+            self._counters.watch_noops += 1
+        return TakenReading(record, old, new, recovered=recovered)
+
+    def forget(self, source: str) -> None:
+        """Drop a source that nobody reads any more."""
+        self.board.records.pop(source, None)
+        self._watcher.tell(UnwatchSource(source=source))
+
+    def stale(self, *stores: str) -> frozenset[ProviderId] | None:
+        """Return the providers whose answers stand only because a source could not be read; None for all.
+
+        Args:
+            stores: The sources that are the agent's stores.
+        """
+        for source in (HOME, *stores):
+            known = self.board.records.get(source)
+            if known is not None and known.problem:
+                return None
+        found: set[ProviderId] = set()
+        for source in self.login_sources:
+            known = self.board.records.get(source)
+            if known is not None and (known.problem or not known.was_read):
+                provider = CLI_PROVIDERS[source.removeprefix(LOGIN_PREFIX)]
+                found |= {provider, auth_provider(provider)}
+        return frozenset(found)
+
+    def logins(self) -> tuple[tuple[CliFacts, ...], tuple[tuple[str, str], ...]]:
+        """Return the newest logins of other programs, and why those that were never read are not."""
+        found, unread = [], []
+        for source in self.login_sources:
+            record = self.board.record(source)
+            if isinstance(record.value, CliFacts):
+                found.append(record.value)
+            elif record.problem:
+                unread.append((source, record.problem))
+            elif self.grace_is_over:
+                unread.append((source, f"{source.removeprefix(LOGIN_PREFIX)} login is still being read"))
+        return tuple(found), tuple(unread)
+
+    def _failed(self, record: SourceRecord, problem: str) -> bool:
+        """Try again: soon at first, then ever more slowly, for ever. Return whether the source could be read before."""
+        broke = not record.problem
+        record.failures += 1
+        record.problem = problem
+        settings = self._settings
+        delay_s = settings.torn_retry_s
+        if record.failures > 1:
+            ceiling = min(settings.retry_max_s, settings.retry_first_s * 2 ** min(record.failures - 2, 30))
+            delay_s = self._chance.uniform(settings.torn_retry_s, max(settings.torn_retry_s, ceiling))
+        self._read_later(record, delay_s)
+        if broke:
+            log.bind(source=record.name, problem=problem).warning(
+                "a source can't be read; its last good answer stays and it is tried again"
+            )
+            if record.value is None:
+                self._watcher.tell(WatchSource(source=record.name, stamps=self._readings.default_stamps(record.name)))
+        self._show_problems(record)
+        return broke
+
+    def _is_briefly_gone(self, record: SourceRecord, old: object, new: object) -> bool:
+        """Tell whether something that was there has just vanished: it is believed only when it stays away."""
+        if not _is_something(old) or _is_something(new):
+            return False
+        now = self._clock.monotonic()
+        if record.gone_since is None:
+            record.gone_since = now
+        left_s = record.gone_since + self._settings.gone_grace_s - now
+        if left_s <= 0:
+            return False
+        self._read_later(record, left_s)
+        return True
+
+    def _read_later(self, record: SourceRecord, delay_s: float) -> None:
+        record.due = True
+        self._dispatcher.tell_later(delay_s, self._actor, ReadDue(source=record.name))
+
+    def _show_problems(self, record: SourceRecord) -> None:
+        """Write down how the sources of one kind are."""
+        if record.name == HOME:
+            self._conditions.set(
+                "ConfigValid", not record.problem, "Unreadable" if record.problem else "Read", record.problem
+            )
+            return
+        is_store = record.name.startswith(STORE_PREFIX)
+        kind, prefix = ("StoresReadable", STORE_PREFIX) if is_store else ("LoginsReadable", LOGIN_PREFIX)
+        problems = sorted(one.problem for one in self.board.of_kind(prefix) if one.problem)
+        text = "; ".join(problems[:_MAX_SHOWN])
+        if len(problems) > _MAX_SHOWN:
+            text += f"; and {len(problems) - _MAX_SHOWN} more"
+        self._conditions.set(kind, not problems, "Unreadable" if problems else "Read", text)
+
+
+_MAX_SHOWN = 5
+"""How many problems one condition spells out."""
+
+
+def _is_something(facts: object) -> bool:
+    """Tell whether a store or a login was there."""
+    if isinstance(facts, StoreFacts):
+        return facts.kind != "none"
+    return isinstance(facts, CliFacts) and facts.found

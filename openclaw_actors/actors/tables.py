@@ -1,0 +1,73 @@
+"""How the WarmerActor makes a new table of cells from an old one. Pure; shares a result among agents that shared the
+input.
+"""
+
+from __future__ import annotations
+
+from openclaw_actors.actors.evaluations import Evaluations
+from openclaw_actors.auth.cells import CellTable
+from openclaw_actors.auth.check import decide
+from openclaw_actors.auth.evaluation import Evaluation
+from openclaw_actors.auth.ledger import LedgerKey
+from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.home.stores.merge import StoreView
+from openclaw_actors.ids import ProviderId
+
+_KEPT = 64
+"""How many shared results are remembered; one event makes few different ones."""
+
+
+class Tables:
+    """Applies sweeps and reports to tables."""
+
+    def __init__(self, facts: Evaluations) -> None:
+        self._facts = facts
+        self._applied: dict[tuple[int, int, tuple[ProviderId, ...]], tuple[CellTable, Evaluation, CellTable]] = {}
+
+    def with_sweep(self, table: CellTable, evaluation: Evaluation, providers: tuple[ProviderId, ...]) -> CellTable:
+        """Return a table with some cells as an evaluation has them."""
+        key = (id(table), id(evaluation), providers)
+        known = self._applied.get(key)
+        if known is None:
+            if len(self._applied) >= _KEPT:
+                self._applied.clear()
+            # the inputs are kept beside the result: as long as they live, their ids are theirs
+            known = self._applied[key] = (table, evaluation, evaluation.applied_to(table, providers))
+        return known[2]
+
+    def with_newer_reports(self, table: CellTable, evaluation: Evaluation, now: float) -> CellTable:
+        """Return a late sweep's table as it would be with the reports that came meanwhile: nothing refused comes
+        back.
+        """
+        ledger = self._facts.ledger
+        if evaluation.ledger is ledger:
+            return table
+        newer = [key for key, entry in ledger.items() if evaluation.ledger.get(key) is not entry]
+        if any(key.store is None for key in newer):
+            table = table.on(self._facts.shared(now).shared)
+        concerned = [cell for cell in table.own.values() if any(depends_on(cell, key) for key in newer)]
+        cells = {cell.provider: self._decided(cell, evaluation.view, now) for cell in concerned}
+        return table.replaced(cells) if cells else table
+
+    def with_report(
+        self, table: CellTable, view: StoreView, key: LedgerKey, now: float
+    ) -> tuple[CellTable, tuple[ProviderId, ...]]:
+        """Return a table with one report applied, and the providers that it concerns."""
+        if key.store is None:
+            table = table.on(self._facts.shared(now).shared)
+        concerned = [cell for cell in table.cells() if depends_on(cell, key)]
+        cells = {cell.provider: self._decided(cell, view, now) for cell in concerned if cell.provider in table.own}
+        return (table.replaced(cells) if cells else table), tuple(cell.provider for cell in concerned)
+
+    def _decided(self, cell: Cell, view: StoreView, now: float) -> Cell:
+        index = self._facts.index
+        unread = view.unread or (index.unread_for(cell.provider) if index is not None else "")
+        return decide(cell.provider, cell.candidates, self._facts.ledger, now, unread=unread)
+
+
+def depends_on(cell: Cell, key: LedgerKey) -> bool:
+    """Tell whether a report is about one of the credentials that a cell was folded from."""
+    return any(
+        candidate.evidence.id == key.evidence_id and candidate.store == key.store and candidate.digest == key.digest
+        for candidate in cell.candidates
+    )

@@ -1,0 +1,231 @@
+"""The asyncio face: awaitable twins of what blocks, the stream of changes, and the gap of the embedder's own loop.
+
+The only module that imports asyncio. Nothing here blocks a loop and no pykka future reaches it: a pykka future that is
+awaited blocks the loop until it is done (measured: 505 ms for a 500 ms reply).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Self, TypeVar, final
+
+import msgspec
+
+from openclaw_actors.auth.verdict import Verdict
+from openclaw_actors.changes import Change
+from openclaw_actors.ids import Generation
+
+if TYPE_CHECKING:
+    from openclaw_actors.supervisor import AuthSupervisor
+
+T = TypeVar("T")
+
+_TICK_S = 0.01
+"""How often the loop's gap is looked at, in seconds: OpenClaw's histogram has the same resolution (formats 6.3)."""
+
+_BUFFERED = 4096
+"""How many changes a slow reader of `changes` may lag behind before the oldest are dropped."""
+
+
+@final
+class Aio:
+    """Awaitable twins of what blocks; made by `AuthSupervisor.aio`. Each may be used on any event loop."""
+
+    def __init__(self, supervisor: AuthSupervisor) -> None:
+        self._supervisor = supervisor
+
+    async def wait_warm(self, timeout_s: float | None = None) -> bool:
+        """Wait until every agent was published once; return whether that is so."""
+        warm = self._supervisor._runtime.warm
+        return await self._until(warm.is_set, timeout_s)
+
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop everything without blocking the loop."""
+        await _in_thread(lambda: self._supervisor._stop(timeout_s))
+
+    async def logout(self, provider: str, *, agent_id: str | None = None, profile_id: str | None = None) -> None:
+        """Remove a provider's profiles from the stores that own them; done when that is published."""
+        await _in_thread(lambda: self._supervisor.logout(provider, agent_id=agent_id, profile_id=profile_id))
+
+    async def clear_cooldown(self, profile_id: str, *, agent_id: str | None = None) -> None:
+        """Clear the resting windows of a profile; done when that is published."""
+        await _in_thread(lambda: self._supervisor.clear_cooldown(profile_id, agent_id=agent_id))
+
+    async def fresh(
+        self,
+        provider: str,
+        *,
+        agent_id: str | None = None,
+        generation: Generation | None = None,
+        timeout_s: float = 5.0,
+    ) -> Verdict:
+        """Return the verdict once it answers what is wanted.
+
+        Args:
+            provider: In any spelling.
+            agent_id: None is the default agent.
+            generation: Wait for the answer to this event; None waits until nothing newer is wanted for the cell.
+            timeout_s: How long to wait at most, in seconds. At the deadline the verdict comes as it is, `fresh` False.
+        """
+        supervisor = self._supervisor
+        wants = supervisor._runtime.wants
+
+        def answered() -> bool:
+            if generation is not None:
+                return not wants.is_open(generation)
+            return supervisor.verdict(provider, agent_id=agent_id).fresh
+
+        done = await self._until(answered, timeout_s)
+        verdict = supervisor.verdict(provider, agent_id=agent_id)
+        return verdict if done else msgspec.structs.replace(verdict, fresh=False)
+
+    async def changes(self, since: int | None = None) -> AsyncIterator[Change]:
+        """Yield each change, in the order of publication, until the iterator is closed.
+
+        Args:
+            since: A sequence number: changes after it that are still kept (the latest 4,096) come first.
+        """
+        loop = asyncio.get_running_loop()
+        waiting: deque[Change] = deque(maxlen=_BUFFERED)
+        there = asyncio.Event()
+
+        def take(change: Change) -> None:
+            waiting.append(change)
+            there.set()
+
+        def hear(change: Change) -> None:
+            _call_soon(loop, lambda: take(change))
+
+        unsubscribe = self._supervisor._runtime.notifier.subscribe(hear, since=since)
+        try:
+            while True:
+                await there.wait()
+                there.clear()
+                while waiting:
+                    yield waiting.popleft()
+        finally:
+            unsubscribe()
+
+    async def has_auth_for_model_provider(
+        self,
+        provider: str,
+        *,
+        agent_id: str | None = None,
+        workspace_dir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        store: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Answer like `provider_auth.has_auth_for_model_provider`, reading files off the loop where it has to."""
+        from openclaw_actors.provider_auth import answer
+
+        supervisor = self._supervisor
+        return await _in_thread(
+            lambda: answer(supervisor, provider, agent_id=agent_id, workspace_dir=workspace_dir, env=env, store=store)
+        )
+
+    async def _until(self, is_so: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Wait until a predicate holds, looking again whenever something was published."""
+        if is_so():
+            return True
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        stop = self._supervisor._runtime.bell.listen(lambda: _call_soon(loop, rung.set))
+        try:
+            until = None if timeout_s is None else loop.time() + timeout_s
+            while not is_so():
+                left_s = None if until is None else until - loop.time()
+                if left_s is not None and left_s <= 0:
+                    return False
+                try:
+                    async with asyncio.timeout(left_s):
+                        await rung.wait()
+                except TimeoutError:
+                    return is_so()
+                rung.clear()
+            return True
+        finally:
+            stop()
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """Run a blocking call on a daemon thread of its own and await it.
+
+    Not the loop's default executor: its threads aren't daemons, so a call that a dead disk blocks would keep the
+    process alive.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # handed to whoever awaits
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name="openclaw-aio", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        return  # the loop was closed; nobody listens there any more
+
+
+@final
+class LoopGap:
+    """Measures how long an event loop was kept from running: ticks on the loop itself, from before the first warm on.
+
+    A monitor that is switched on in the same tick as a block misses it, so this one ticks for the supervisor's whole
+    life.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=4096)
+        self._stopped = False
+        self._handle: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def of_running_loop(cls) -> Self:
+        """Start measuring the loop that runs on this thread."""
+        gap = cls(asyncio.get_running_loop())
+        gap._arm()
+        return gap
+
+    def stop(self) -> None:
+        """Stop measuring; from any thread."""
+        self._stopped = True
+        _call_soon(self._loop, self._cancel)
+
+    def max_since(self, began_at: float, now: float) -> float | None:
+        """Return the longest gap within the last `now - began_at` seconds, in milliseconds; None when nothing
+        ticked.
+        """
+        since = time.monotonic() - max(0.0, now - began_at) - _TICK_S
+        found = [gap for at, gap in list(self._gaps) if at >= since]
+        if not self._loop.is_running():
+            return max(found, default=None)
+        # a block that still lasts has not ticked yet
+        return max([*found, max(0.0, time.monotonic() - self._due) * 1000], default=None)
+
+    def _arm(self) -> None:
+        self._due = time.monotonic() + _TICK_S
+        self._handle = self._loop.call_later(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._gaps.append((now, max(0.0, now - self._due) * 1000))
+        if not self._stopped:
+            self._arm()
+
+    def _cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()

@@ -1,0 +1,224 @@
+"""Events: the half of the supervisor's face by which it hears that an answer may have changed."""
+
+from __future__ import annotations
+
+import os
+
+from openclaw_actors.auth.failures import cleared, normalise_reason
+from openclaw_actors.errors import ForkedError, NotRunningError, StoreError
+from openclaw_actors.home.providers import auth_provider, normalise_provider
+from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
+from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
+from openclaw_actors.messages import ForgetUsage, ForgiveScope, ReportFailure, ReportSuccess, Reread, WarmScope
+from openclaw_actors.prepared import PreparedMap
+from openclaw_actors.reads import Reads
+from openclaw_actors.runtime import Runtime
+from openclaw_actors.scope import Scope
+from openclaw_actors.settings import Settings
+
+_ANSWER_TIMEOUT_S = 30.0
+"""How long a blocking write waits for its change to be published, in seconds."""
+
+
+class Events(Reads):
+    """Takes events in: any thread; each returns at once with the generation that will answer it, unless it says it
+    blocks.
+
+    `AuthSupervisor` is made of it.
+    """
+
+    def __init__(self, prepared: PreparedMap, runtime: Runtime, settings: Settings) -> None:
+        super().__init__(prepared, runtime)
+        self._settings = settings
+        self._started = False
+
+    def invalidate(self, scope: Scope, reason: str) -> Generation:
+        """Have the cells of a scope answered again from their sources."""
+        return self._warm(scope, reason, Reread.ALL)
+
+    def reload_config(self) -> Generation:
+        """Read config and environment again, now; what they change is warmed, and nothing else."""
+        self._refresh_environment()
+        return self._warm(Scope.everything(), "config-reload", Reread.HOME, cancels=True, diff_only=True)
+
+    def reload_plugins(self) -> Generation:
+        """Read the config's `plugins`, the environment and other programs' logins again; what they change is warmed."""
+        self._refresh_environment()
+        return self._warm(
+            Scope.everything(), "plugin-reload", Reread.HOME | Reread.LOGINS, cancels=True, diff_only=True
+        )
+
+    def recheck(self, provider: str | None = None, *, agent_id: str | None = None) -> Generation:
+        """Read every source of a scope again and set aside what was reported against its credentials: half-open.
+
+        Args:
+            provider: In any spelling; None for all.
+            agent_id: None for all.
+        """
+        self._refresh_environment()
+        scope = Scope.product(
+            None if agent_id is None else (self._agent_id(agent_id),),
+            None if provider is None else (normalise_provider(provider),),
+        )
+        warm = self._make_warm(scope, "recheck", Reread.ALL)
+        self._runtime.listener.tell(ForgiveScope(warm=warm, evidence_id=None, observed_at=self._runtime.clock.epoch()))
+        return warm.generation
+
+    def report_failure(
+        self, evidence_id: str, reason: str, *, agent_id: str | None = None, model: str | None = None
+    ) -> Generation:
+        """Report that a provider refused a credential. It stops counting at once; its provider is checked again.
+
+        Args:
+            evidence_id: A profile id, `env:NAME` or `config:PROVIDER`, as `Verdict.evidence.id` has it.
+            reason: One of OpenClaw's failure reasons (`auth`, `billing`, `rate_limit`…).
+            agent_id: The agent that ran; None is the default agent.
+            model: The model that was asked for: a `rate_limit` rests just that one.
+
+        Raises:
+            UnknownReasonError: The reason is none of the table.
+        """
+        known = normalise_reason(reason)
+        self._check_events()
+        wanted = self._agent_id(agent_id)
+        clock = self._runtime.clock
+        generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
+        self._runtime.listener.tell(
+            ReportFailure(
+                generation=generation,
+                agent_id=wanted,
+                evidence_id=EvidenceId(evidence_id),
+                reason=known,
+                model=model,
+                observed_at=clock.epoch(),
+                cause_at=clock.monotonic(),
+            )
+        )
+        return generation
+
+    def report_success(self, evidence_id: str, *, agent_id: str | None = None, model: str | None = None) -> Generation:
+        """Report that a request with a credential succeeded: what spoke against it no longer does."""
+        self._check_events()
+        wanted = self._agent_id(agent_id)
+        clock = self._runtime.clock
+        generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
+        self._runtime.listener.tell(
+            ReportSuccess(
+                generation=generation,
+                agent_id=wanted,
+                evidence_id=EvidenceId(evidence_id),
+                model=model,
+                observed_at=clock.epoch(),
+                cause_at=clock.monotonic(),
+            )
+        )
+        return generation
+
+    def logout(self, provider: str, *, agent_id: str | None = None, profile_id: str | None = None) -> None:
+        """Remove a provider's profiles from the stores that own them, and return when that is published. Blocks on the
+        disk.
+
+        Args:
+            provider: In any spelling; profiles of providers that share its credentials are meant too.
+            agent_id: Whose profiles; inherited ones are removed where they are, for all who see them.
+            profile_id: Just this one.
+
+        Raises:
+            StoreBusyError: A live process holds the store's lock.
+            StoreReadOnlyError: The store can't be written.
+        """
+        self._check_events()
+        auth = self.snapshot(agent_id)
+        target = auth_provider(normalise_provider(provider))
+        by_store: dict[StoreId, list[str]] = {}
+        for profile in auth.profiles:
+            if auth_provider(profile.provider) == target and profile_id in (None, profile.id):
+                by_store.setdefault(StoreId(profile.store), []).append(profile.id)
+        if not by_store:
+            raise StoreError(
+                f"no stored profile of {normalise_provider(provider)} to log out"
+                f"{'' if profile_id is None else f' named {profile_id}'}; `explain` says where its credentials are"
+            )
+        for store, names in by_store.items():
+            self._runtime.listener.tell(ForgetUsage(store=store, profiles=tuple(names)))
+            remove_profiles(store, names, lock_timeout_s=self._settings.lock_timeout_s)
+        providers = [one for one in auth.table if auth_provider(one) == target]
+        warm = self._make_warm(Scope.product(None, providers), "logout", Reread.STORES, cancels=True)
+        self._runtime.warmer.tell(warm)
+        self._wait_answered(warm.generation)
+
+    def clear_cooldown(self, profile_id: str, *, agent_id: str | None = None) -> None:
+        """Clear the resting windows of a profile in the store that owns it, and return when that is published. Blocks.
+
+        Raises:
+            StoreBusyError: A live process holds the store's lock.
+            StoreReadOnlyError: The store can't be written.
+            StoreError: The agent sees no such profile.
+        """
+        self._check_events()
+        auth = self.snapshot(agent_id)
+        owner = next((profile.store for profile in auth.profiles if profile.id == profile_id), None)
+        if owner is None:
+            known = ", ".join(profile.id for profile in auth.profiles) or "none"
+            raise StoreError(f"agent {auth.agent_id} sees no profile {profile_id!r}; it sees {known}")
+        self._runtime.listener.tell(ForgetUsage(store=StoreId(owner), profiles=(profile_id,)))
+        write_usage(
+            owner,
+            {profile_id: lambda windows: None if windows is None else cleared(windows)},
+            lock_timeout_s=self._settings.lock_timeout_s,
+        )
+        scope = self._scope_of(auth.agent_id, profile_id)
+        warm = self._make_warm(Scope.product(None, scope.providers), "cooldown-cleared", Reread.STORES, cancels=True)
+        self._runtime.listener.tell(
+            ForgiveScope(warm=warm, evidence_id=EvidenceId(profile_id), observed_at=self._runtime.clock.epoch())
+        )
+        self._wait_answered(warm.generation)
+
+    def _warm(
+        self, scope: Scope, reason: str, reread: Reread, *, cancels: bool = False, diff_only: bool = False
+    ) -> Generation:
+        warm = self._make_warm(scope, reason, reread, cancels=cancels, diff_only=diff_only)
+        self._runtime.warmer.tell(warm)
+        return warm.generation
+
+    def _make_warm(
+        self, scope: Scope, reason: str, reread: Reread, *, cancels: bool = False, diff_only: bool = False
+    ) -> WarmScope:
+        self._check_events()
+        return WarmScope(
+            generation=self._runtime.wants.mint(scope),
+            scope=scope,
+            reason=reason,
+            cause_at=self._runtime.clock.monotonic(),
+            reread=reread,
+            cancels=cancels,
+            diff_only=diff_only,
+        )
+
+    def _refresh_environment(self) -> None:
+        self._check_events()
+        reader = self._runtime.reader
+        if reader is not None:
+            reader.replace_environment(None)
+
+    def _scope_of(self, agent_id: AgentId, evidence_id: str) -> Scope:
+        auth = self._prepared.agents.get(agent_id)
+        providers: set[ProviderId] = set()
+        if auth is not None:
+            for cell in auth.table.cells():
+                if any(candidate.evidence.id == evidence_id for candidate in cell.candidates):
+                    providers.add(cell.provider)
+        return Scope.product((agent_id,), providers)
+
+    def _wait_answered(self, generation: Generation) -> None:
+        wants = self._runtime.wants
+        if not self._runtime.bell.wait_until(lambda: not wants.is_open(generation), _ANSWER_TIMEOUT_S):
+            raise StoreError(
+                f"the store was changed, but the change was not published within {_ANSWER_TIMEOUT_S:g} s; see health()"
+            )
+
+    def _check_events(self) -> None:
+        if self._pid != os.getpid():
+            raise ForkedError("this process was forked from the one that runs the supervisor; start one here")
+        if not self._started or self._stopped:
+            raise NotRunningError("the supervisor is not running: call start() first, and make a new one after stop()")

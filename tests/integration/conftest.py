@@ -1,0 +1,36 @@
+"""Fixtures on real homes: each test gets one of its own, and every supervisor is stopped in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homes import Home, Supervise
+
+from openclaw_actors import AuthSupervisor, Settings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Return an empty home without a config."""
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def supervise() -> Iterator[Supervise]:
+    """Return a function that starts a supervisor on a home and waits until it is warm; all are stopped in the end."""
+    started: list[AuthSupervisor] = []
+
+    def start(home: Home, *, warm: bool = True, **settings: Any) -> AuthSupervisor:
+        supervisor = AuthSupervisor(home.path, env=home.env, settings=Settings(**settings))
+        started.append(supervisor)
+        supervisor.start()
+        if warm:
+            assert supervisor.wait_warm(10.0), supervisor.health()
+        return supervisor
+
+    yield start
+    for supervisor in started:
+        supervisor.stop()
