@@ -53,10 +53,11 @@ def locate(home: str | os.PathLike[str] | None, env: Mapping[str, str]) -> HomeL
     """
     os_home = _os_home(env)
     tilde = _openclaw_home(env, os_home)
+    defaults = (os.path.join(tilde, _STATE_DIR_NAME), os.path.join(tilde, _LEGACY_STATE_DIR_NAME))
     if home is not None:
         state = absolute(os.fspath(home), tilde)
         candidates = _names_in(state)
-        return HomeLocation(state, first_existing(candidates), tilde, os_home, True, candidates)
+        return HomeLocation(state, first_existing(candidates), tilde, os_home, True, candidates, state in defaults)
     override = (env.get("OPENCLAW_STATE_DIR") or "").strip()
     state = absolute(override, tilde) if override else _implied_state_dir(env, tilde)
     config = (env.get("OPENCLAW_CONFIG_PATH") or "").strip()
@@ -67,8 +68,7 @@ def locate(home: str | os.PathLike[str] | None, env: Mapping[str, str]) -> HomeL
     else:
         legacy = _names_in(os.path.join(tilde, _LEGACY_STATE_DIR_NAME))
         candidates = tuple(dict.fromkeys(_names_in(state) + legacy))
-    is_default = state in (os.path.join(tilde, _STATE_DIR_NAME), os.path.join(tilde, _LEGACY_STATE_DIR_NAME))
-    return HomeLocation(state, first_existing(candidates), tilde, os_home, False, candidates, is_default)
+    return HomeLocation(state, first_existing(candidates), tilde, os_home, False, candidates, state in defaults)
 
 
 def first_existing(candidates: tuple[str, ...]) -> str:

@@ -59,9 +59,10 @@ class HomeReader:
         self._digester = digester if digester is not None else Digester()
         self._cwd = cwd if cwd is not None else _working_directory()
         self._lock = threading.Lock()
-        self._process = OpaqueEnv(os.environ if env is None else env)
+        process = OpaqueEnv(os.environ if env is None else env)
+        self.location: HomeLocation = locate(home, _snapshot(process))
+        self._process = _of_home(process, self.location)
         self._resolver: Resolver | None = None
-        self.location: HomeLocation = locate(home, _snapshot(self._process))
 
     def read_home(self) -> HomeFacts:
         """Read config and environment. On success the new environment and secrets rules hold for later readings.
@@ -134,7 +135,7 @@ class HomeReader:
         """
         if env is None and not self._follows_process:
             return
-        process = OpaqueEnv(os.environ if env is None else env)
+        process = _of_home(OpaqueEnv(os.environ if env is None else env), self.location)
         with self._lock:
             rules = self._resolver.rules if self._resolver is not None else SecretRules()
             self._process = process
@@ -212,6 +213,13 @@ def _without_traces(read: Callable[[], _T]) -> _T:
         failure = trouble.with_traceback(None)
         failure.__cause__ = failure.__context__ = None
     raise failure from None
+
+
+def _of_home(process: OpaqueEnv, location: HomeLocation) -> OpaqueEnv:
+    """Return the variables as a program that runs on this home has them: one that the caller names is its state dir."""
+    if not location.explicit:
+        return process
+    return OpaqueEnv({**_snapshot(process), "OPENCLAW_STATE_DIR": location.state_dir})
 
 
 def _snapshot(env: OpaqueEnv) -> dict[str, str]:
