@@ -147,7 +147,8 @@ class Runtime:
     def end(self, timeout_s: float) -> None:
         """Stop everything, in order: no new events, usage flushed, no publications, no reads."""
         self._stopping = True
-        until = self.clock.monotonic() + timeout_s
+        # a tenth is kept back, so that whoever waits for this thread sees it end, and what it left behind, in time
+        until = self.clock.monotonic() + timeout_s * 0.9
         left_s: Callable[[], float] = lambda: max(0.0, until - self.clock.monotonic())  # noqa: E731
         if self.listener.tell(FlushUsage()):
             self._flushed.wait(left_s() / 2)
@@ -229,12 +230,10 @@ class Runtime:
     def _on_death(self, death: _Death) -> None:
         if death.reason == STOPPED or self._stopping:
             return
-        if death.name.startswith(AGENT_PREFIX):
-            self.warmer.tell(AgentActorDied(agent_id=AgentId(death.name.removeprefix(AGENT_PREFIX))))
-            return
-        address, _ = self._builders[death.name]
-        if address.ref is None or address.ref.actor_urn != death.urn:
-            return  # notice of an earlier incarnation
+        if not death.name.startswith(AGENT_PREFIX):
+            address, _ = self._builders[death.name]
+            if address.ref is None or address.ref.actor_urn != death.urn:
+                return  # notice of an earlier incarnation
         log.bind(actor=death.name, reason=death.reason).error("an actor died and is started again")
         now, settings = self.clock.monotonic(), self.settings
         recent = self._restarts.setdefault(death.name, deque())
@@ -249,6 +248,10 @@ class Runtime:
 
     def _restart(self, name: str) -> None:
         if self._stopping:
+            return
+        if name.startswith(AGENT_PREFIX):
+            # its pause is over: a check that fails each time must not be repeated without end at full speed
+            self.warmer.tell(AgentActorDied(agent_id=AgentId(name.removeprefix(AGENT_PREFIX))))
             return
         address, spawn = self._builders[name]
         if address.ref is not None and address.ref.is_alive():

@@ -84,9 +84,12 @@ class AuthSupervisor(Events):
 
                 self._gap = LoopGap.of_running_loop()
             home, env, key = self._home, self._env, self._settings.digest_key
+            limit = self._settings.max_store_bytes
 
             def make_reader() -> HomeReader:
-                return HomeReader(home, env=None if env is None else env.mapping, digester=Digester(key))
+                return HomeReader(
+                    home, env=None if env is None else env.mapping, digester=Digester(key), max_store_bytes=limit
+                )
 
             self._thread = threading.Thread(
                 target=self._runtime.run,

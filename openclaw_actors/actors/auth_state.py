@@ -30,6 +30,9 @@ class _Sweep:
 class AuthStateActor(BaseActor):
     """Sweeps one agent, slice by slice."""
 
+    die_on_error = True
+    """A sweep that fails half-way would never be answered: a restart has it asked for again."""
+
     def __init__(self, agent_id: AgentId, warmer: Address, clock: Clock, settings: Settings, *, lane: Lane) -> None:
         super().__init__(lane=lane)
         self._agent_id = agent_id

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from openclaw_actors.cli.json_shapes import watch_change, write_json
 from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, wait_until_warm, warn, warn_of_conditions
-from openclaw_actors.cli.text import clock_time, counted, milliseconds, state_label, state_style
+from openclaw_actors.cli.text import clean, clock_time, counted, milliseconds, state_label, state_style
 
 if TYPE_CHECKING:
     from openclaw_actors import AuthSupervisor
     from openclaw_actors.changes import Change
+    from openclaw_actors.health import Condition
+
+_LOOK_INTERVAL_S = 0.5
+"""How often the conditions are looked at, in seconds."""
 
 
 def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_json: bool) -> int:
@@ -28,8 +32,13 @@ def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_j
             changes: queue.SimpleQueue[tuple[float, Change]] = queue.SimpleQueue()
             supervisor.subscribe(lambda change: changes.put((time.time(), change)))
             agents = _begin(supervisor, agent, all_agents=all_agents, as_json=as_json)
+            shown = supervisor.health().conditions
             while True:
-                seen_at, change = changes.get()
+                try:
+                    seen_at, change = changes.get(timeout=_LOOK_INTERVAL_S)
+                except queue.Empty:
+                    shown = _write_conditions(shown, supervisor.health().conditions)
+                    continue
                 if agents is None or change.agent_id in agents:
                     _write_change(change, seen_at, as_json=as_json)
     except KeyboardInterrupt:
@@ -62,6 +71,18 @@ def _begin(supervisor: AuthSupervisor, agent: str | None, *, all_agents: bool, a
     return agents
 
 
+def _write_conditions(before: tuple[Condition, ...], now: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Say on stderr which conditions have become bad or good."""
+    known = {condition.type: condition for condition in before}
+    for condition in now:
+        old = known.get(condition.type)
+        if not condition.status and (old is None or old.status or old.message != condition.message):
+            warn(f"{condition.type}: {condition.message or condition.reason}")
+        elif condition.status and old is not None and not old.status:
+            warn(f"{condition.type}: well again")
+    return now
+
+
 def _write_change(change: Change, seen_at: float, *, as_json: bool) -> None:
     if as_json:
         write_json(watch_change(change, seen_at), line=True)
@@ -70,14 +91,18 @@ def _write_change(change: Change, seen_at: float, *, as_json: bool) -> None:
 
     plain = ascii_only()
     old, new = change.old.state, change.new.state
+    before, after = change.old.evidence, change.new.evidence
+    names = ("", "")
+    if old == new and before is not None and after is not None and before.id != after.id:
+        names = (f" ({clean(before.id)})", f" ({clean(after.id)})")
     why = f"{change.reason}: {change.new.reason}" if change.new.reason else change.reason
     write_line(
         (f"{clock_time(seen_at)}  ", "dim"),
         (f"{change.agent_id}  ", ""),
         (f"{change.provider}  ", "bold"),
-        (state_label(old, ascii_only=plain), state_style(old)),
+        (state_label(old, ascii_only=plain) + names[0], state_style(old)),
         (" -> ", ""),
-        (state_label(new, ascii_only=plain), state_style(new)),
+        (state_label(new, ascii_only=plain) + names[1], state_style(new)),
         (f"  {why}", ""),
         (f"  generation {change.generation}, {milliseconds(change.latency_s)}", "dim"),
     )

@@ -13,7 +13,7 @@ from openclaw_actors.errors import HomeError
 CONFIG_LIMIT_BYTES = 2 * 1024 * 1024
 """Largest config file or included file (OpenClaw 2026.5.22, includes.ts)."""
 
-STORE_LIMIT_BYTES = 16 * 1024 * 1024
+STORE_LIMIT_BYTES = 64 * 1024 * 1024
 """Largest JSON store or CLI login that is read; ours, far above anything seen."""
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})

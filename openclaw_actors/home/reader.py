@@ -18,6 +18,7 @@ from openclaw_actors.home.dotenv import Layers
 from openclaw_actors.home.environment import environment_facts
 from openclaw_actors.home.external_cli import cli_names, read_cli
 from openclaw_actors.home.facts import CliFacts, HomeFacts, StoreFacts
+from openclaw_actors.home.files import STORE_LIMIT_BYTES
 from openclaw_actors.home.includes import Includes
 from openclaw_actors.home.json5 import read_json5
 from openclaw_actors.home.opaque import OpaqueEnv
@@ -43,6 +44,7 @@ class HomeReader:
         env: The variables; None takes a copy of the process's now. A given mapping is copied and never changed.
         digester: Makes the digests; None makes one with a new key.
         cwd: The folder whose `.env` is the first dotenv layer; None is the working directory.
+        max_store_bytes: The largest store file that is read, in bytes.
     """
 
     CLI_NAMES: ClassVar[tuple[str, ...]] = cli_names()
@@ -54,11 +56,13 @@ class HomeReader:
         env: Mapping[str, str] | None = None,
         digester: Digester | None = None,
         cwd: str | None = None,
+        max_store_bytes: int = STORE_LIMIT_BYTES,
     ) -> None:
         self._follows_process = env is None
         self._digester = digester if digester is not None else Digester()
         self._cwd = cwd if cwd is not None else _working_directory()
         self._lock = threading.Lock()
+        self._max_store_bytes = max_store_bytes
         process = OpaqueEnv(os.environ if env is None else env)
         self.location: HomeLocation = locate(home, _snapshot(process))
         self._process = _of_home(process, self.location)
@@ -89,9 +93,9 @@ class HomeReader:
         Raises:
             StoreUnreadableError: It is there but can't be read.
         """
-        resolver = self._current()
+        resolver, limit = self._current(), self._max_store_bytes
         legacy = oauth_path(self.location, resolver.env.raw_side)
-        return _without_traces(lambda: read_store(store, resolver, oauth_path=legacy, tolerant=tolerant))
+        return _without_traces(lambda: read_store(store, resolver, oauth_path=legacy, tolerant=tolerant, limit=limit))
 
     def read_cli(self, name: str) -> CliFacts:
         """Read the login of another program; `CLI_NAMES` has the names (KeyError for another one). Bad content is no

@@ -24,7 +24,14 @@ _ATTEMPTS = 3
 _REMEDY = "Mend the file, or remove it to sign out."
 
 
-def read_json_store(store: StoreId, oauth_path: str, resolver: Resolver, *, tolerant: bool = False) -> StoreFacts:
+def read_json_store(
+    store: StoreId,
+    oauth_path: str,
+    resolver: Resolver,
+    *,
+    tolerant: bool = False,
+    limit: int = STORE_LIMIT_BYTES,
+) -> StoreFacts:
     """Read one agent's JSON store, or, where there is none, the legacy files.
 
     Both files are read between two looks at them, so that the pair belongs together. A valid document of the wrong
@@ -36,6 +43,7 @@ def read_json_store(store: StoreId, oauth_path: str, resolver: Resolver, *, tole
         resolver: Resolves references.
         tolerant: True takes a torn or broken file as absent, as OpenClaw does, and says so in a finding; for a first
             reading, when there is no last good answer to keep.
+        limit: The largest file that is read, in bytes.
 
     Raises:
         StoreUnreadableError: A file is torn, malformed, not permitted, or never held still (with `tolerant` never).
@@ -44,8 +52,8 @@ def read_json_store(store: StoreId, oauth_path: str, resolver: Resolver, *, tole
     for _ in range(_ATTEMPTS):
         before = (stamp(profiles_path), stamp(state_path))
         findings: list[Finding] = []
-        document = _document(profiles_path, findings, tolerant)
-        state_document = _document(state_path, findings, tolerant)
+        document = _document(profiles_path, findings, tolerant, limit)
+        state_document = _document(state_path, findings, tolerant, limit)
         if (stamp(profiles_path), stamp(state_path)) == before:
             break
     else:
@@ -92,9 +100,9 @@ def decode_store(store: StoreId, document: bytes, resolver: Resolver) -> StoreFa
     return store_facts(store, "json", profiles, state, digester=resolver.digester, findings=(*findings, *dropped))
 
 
-def _document(path: str, findings: list[Finding], tolerant: bool) -> dict[str, msgspec.Raw] | None:
+def _document(path: str, findings: list[Finding], tolerant: bool, limit: int) -> dict[str, msgspec.Raw] | None:
     try:
-        read = read_regular(path, StoreUnreadableError, limit=STORE_LIMIT_BYTES)
+        read = read_regular(path, StoreUnreadableError, limit=limit)
         if read is None:
             return None
         document = json_object(read[0], path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.files import STORE_LIMIT_BYTES
 from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.json_files import read_json_store
-from openclaw_actors.home.stores.sqlite import COPY_LIMIT_BYTES, read_sqlite_store, sqlite_paths
+from openclaw_actors.home.stores.sqlite import read_sqlite_store, sqlite_paths
 from openclaw_actors.ids import StoreId
 
 
@@ -17,7 +18,7 @@ def read_store(
     *,
     oauth_path: str,
     tolerant: bool = False,
-    copy_limit: int = COPY_LIMIT_BYTES,
+    limit: int = STORE_LIMIT_BYTES,
 ) -> StoreFacts:
     """Read the store of an agent dir: SQLite when its database holds a store, JSON files otherwise, legacy files
     failing these.
@@ -27,8 +28,8 @@ def read_store(
     Raises:
         StoreUnreadableError: It is there but can't be read.
     """
-    facts = read_sqlite_store(agent_dir, resolver, copy_limit=copy_limit)
+    facts = read_sqlite_store(agent_dir, resolver, copy_limit=limit)
     if facts is not None:
         return facts
-    facts = read_json_store(agent_dir, oauth_path, resolver, tolerant=tolerant)
+    facts = read_json_store(agent_dir, oauth_path, resolver, tolerant=tolerant, limit=limit)
     return msgspec.structs.replace(facts, depends_on=facts.depends_on + sqlite_paths(agent_dir))

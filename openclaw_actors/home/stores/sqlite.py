@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.home.facts import Finding, StoreFacts
+from openclaw_actors.home.files import STORE_LIMIT_BYTES
 from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.assemble import store_facts
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
@@ -29,16 +30,13 @@ from openclaw_actors.ids import StoreId
 from openclaw_actors.watching.stamp import FileStamp, stamp
 
 DATABASE_FILE = "openclaw-agent.sqlite"
-COPY_LIMIT_BYTES = 64 * 1024 * 1024
-"""Largest database and log, together, that are copied to be read."""
-
 _KEY = "primary"
 _BUSY_S = 0.25
 _ATTEMPTS = 3
 _Rows = tuple[bytes | None, bytes | None]
 
 
-def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = COPY_LIMIT_BYTES) -> StoreFacts | None:
+def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = STORE_LIMIT_BYTES) -> StoreFacts | None:
     """Read the store in an agent dir's database; None when there is no database, or it holds no store.
 
     Raises:
