@@ -161,6 +161,8 @@ class LedgerChanged(Message, frozen=True, kw_only=True):
     entry: LedgerEntry
     reason: str
     cause_at: float
+    followed: bool = False
+    """Whether a `WarmScope` of the same generation follows, which says what else that attempt has to answer."""
 
 
 class ReportAnswered(Message, frozen=True, kw_only=True):

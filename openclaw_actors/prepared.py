@@ -225,12 +225,14 @@ class PreparedMap:
     Each publication is one item assignment: a reader sees the old answers of an agent or the new ones, never a mixture.
     """
 
-    __slots__ = ("agents", "default_agent", "instance_id", "sequence")
+    __slots__ = ("agents", "default_agent", "instance_id", "last_revisions", "sequence")
 
     def __init__(self, instance_id: str) -> None:
         self.agents: dict[AgentId, AgentAuth] = {}
         self.default_agent = MAIN
         """The configured default agent."""
+        self.last_revisions: dict[AgentId, Revision] = {}
+        """Of agents that left: one that comes back counts on, so that what readers hold of it is not taken for new."""
         self.sequence = 0
         """Orders the changes of all agents."""
         self.instance_id = instance_id

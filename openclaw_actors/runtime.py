@@ -19,6 +19,7 @@ from openclaw_actors.actors.base import STOPPED
 from openclaw_actors.actors.dispatch import Dispatcher, StopReport
 from openclaw_actors.actors.failure_listener import FailureListener, LedgerBook
 from openclaw_actors.actors.readings import Readings
+from openclaw_actors.actors.remembered import Remembered
 from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.actors.warmer import WarmerActor
 from openclaw_actors.actors.watcher import WatcherActor
@@ -60,11 +61,11 @@ class Runtime:
         self.clock = dispatcher.clock
         self.settings = settings
         self.prepared = prepared
-        self.wants = Wants()
+        self.bell = Bell(self.clock)
+        self.wants = Wants(on_retired=self.bell.ring)
         self.counters = Counters()
         self.conditions = ConditionBoard(self.clock)
         self.notifier = Notifier()
-        self.bell = Bell(self.clock)
         self.warm = threading.Event()
         self.warm_time_s: float | None = None
         self.home: HomeReading | None = None
@@ -77,6 +78,7 @@ class Runtime:
         """Called for each finished warm, to write the log line."""
         self.stop_report: StopReport | None = None
         self._ledger: LedgerBook = {}
+        self._remembered = Remembered()
         self._flushed = threading.Event()
         self._chance = random.Random()  # noqa: S311  # jitter, not a secret
         self._started_at = 0.0
@@ -156,8 +158,9 @@ class Runtime:
         stuck = self.dispatcher.stop_actors(refs, left_s())
         for address in (self.watcher, self.warmer, self.listener):
             address.ref = None
+        # before the readers: a source that blocks takes all the time that is left
+        self.notifier.stop(left_s() / 2)
         self.stop_report = self.dispatcher.stop(left_s())
-        self.notifier.stop(left_s())
         self.conditions.set("ActorsAlive", False, "Stopped", "the supervisor was stopped")
         if stuck or not self.stop_report.clean:
             sources = ", ".join(self.stop_report.blocking_sources) or "none"
@@ -211,13 +214,14 @@ class Runtime:
             watcher=self.watcher,
             dispatcher=self.dispatcher,
             readings=Readings(self.reader),
+            remembered=self._remembered,
             prepared=self.prepared,
             wants=self.wants,
             counters=self.counters,
             conditions=self.conditions,
             settings=self.settings,
             events=self,
-            ledger=dict(self._ledger),
+            ledger=self._ledger,
             chance=self._chance,
             name="warmer",
         )
@@ -288,7 +292,9 @@ class Runtime:
         self.bell.ring()
 
     def all_warm(self) -> None:
-        """Hear that every agent was published once."""
+        """Hear that every agent was published once; a restarted warmer says it again."""
+        if self.warm.is_set():
+            return
         self.warm_time_s = self.clock.monotonic() - self._started_at
         self.conditions.set("Warm", True, "Warm", "")
         self.warm.set()

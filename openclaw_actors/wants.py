@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.scope import Scope
@@ -16,7 +17,9 @@ class Wants:
     It outlives every actor: after an actor's restart the numbers go on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_retired: Callable[[], None] = lambda: None) -> None:
+        """Take what is called, without the lock, whenever a generation was answered, for whoever waits for it."""
+        self._on_retired = on_retired
         self._lock = threading.Lock()
         self._latest = 0
         self._open: dict[Generation, Scope] = {}
@@ -46,8 +49,10 @@ class Wants:
     def retire(self, generation: Generation) -> None:
         """Note that a generation is answered."""
         with self._lock:
-            if self._open.pop(generation, None) is not None:
-                self._refresh()
+            if self._open.pop(generation, None) is None:
+                return
+            self._refresh()
+        self._on_retired()
 
     def is_open(self, generation: Generation) -> bool:
         """Tell whether a generation is still unanswered."""

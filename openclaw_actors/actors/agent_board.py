@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pykka
 
+from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.home.facts import AgentConfig
+from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import Generation, ProviderId
 
 
@@ -42,6 +44,12 @@ class RunningSweep:
     generation: Generation
     scopes: list[DirtyScope]
     """What it answers; they become dirty again when it is cancelled."""
+    evaluation: Evaluation
+    """What it folds. It tells this sweep's result from that of an earlier one with the same generation."""
+    overtaken: set[ProviderId] = field(default_factory=set)
+    """Cells that were patched since it began: they show something newer than it can know."""
+    newer_view: StoreView | None = None
+    """What the agent's stores have said since it began, if its cells were patched from that."""
 
 
 @dataclass(slots=True)
@@ -54,6 +62,8 @@ class AgentRecord:
     ref: pykka.ActorRef[Any] | None
     dirty: list[DirtyScope] = field(default_factory=list)
     running: RunningSweep | None = None
+    swept: bool = False
+    """Whether a sweep of it was finished, by this warmer and of the store that it has now."""
 
     def add(self, scope: DirtyScope) -> bool:
         """Add cells that need a sweep; return whether they joined a scope that waited already."""
@@ -65,14 +75,23 @@ class AgentRecord:
         return False
 
     def take_ready(self, is_done: Callable[[str, int], bool]) -> list[DirtyScope]:
-        """Take the waiting scopes whose readings are all done."""
+        """Take the waiting scopes whose readings are all done.
+
+        The first of all waits for the first readings: whatever else could start before would be folded without them.
+        """
         ready: list[DirtyScope] = []
         waiting: list[DirtyScope] = []
         for scope in self.dirty:
             done = all(is_done(source, ticket) for source, ticket in scope.requires.items())
-            (ready if done else waiting).append(scope)
+            (ready if done and (self.swept or not waiting) else waiting).append(scope)
         self.dirty = waiting
         return ready
+
+    def overtake(self, providers: Iterable[ProviderId], view: StoreView | None = None) -> None:
+        """Note that some cells were published with something that a running sweep doesn't know."""
+        if self.running is not None:
+            self.running.overtaken.update(providers)
+            self.running.newer_view = view or self.running.newer_view
 
     def wanted_generations(self) -> set[Generation]:
         """Return every attempt that this agent still owes an answer."""

@@ -1,7 +1,8 @@
 """AuthStateActor: one per agent; folds facts and reported failures into verdicts.
 
 Owns: the agent's running sweep, and what it last folded. Receives: SweepAgent, CancelSweep, ContinueSweep (its own).
-Sends: SweepFinished. Dies when: the agent leaves the config, or at stop. After a restart: its sweep is asked for again.
+Sends: SweepFinished. Dies when: the agent leaves the config, at stop, or when a check raises. After a restart: its
+sweep is asked for again.
 
 All of them share one thread: four threads make the fold and everybody's event loop slower (one GIL), and 10,000
 threads can't be. So a sweep lets others run after each slice, and a cancel is seen between two providers.
@@ -29,6 +30,9 @@ class _Sweep:
 
 class AuthStateActor(BaseActor):
     """Sweeps one agent, slice by slice."""
+
+    die_on_error = True
+    """A sweep that fails would otherwise never be heard of again, and its agent wait for it for ever."""
 
     die_on_error = True
     """A sweep that fails half-way would never be answered: a restart has it asked for again."""

@@ -36,6 +36,17 @@ class Evaluations:
             self._shared = None
         self._evaluations.clear()
 
+    def set_ledger(self, ledger: Ledger) -> None:
+        """Answer with all these reports from now on."""
+        if ledger != self.ledger:
+            self.ledger = ledger
+            self._shared = None
+            self._evaluations.clear()
+
+    def let_time_pass(self) -> None:
+        """Fold again what was folded as of an earlier moment: an answer has ended."""
+        self._evaluations.clear()
+
     def set_store(self, source: str, facts: StoreFacts | None, unread: str = "") -> None:
         """Answer from another reading of a store; without facts, `unread` says why there are none."""
         if facts is None:

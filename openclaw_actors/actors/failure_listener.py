@@ -157,7 +157,13 @@ class FailureListener(BaseActor):
                 if known is not None and cleared(known) != known:
                     done.add(key)
                     self._apply(
-                        warm.generation, candidate, cleared(known), message.observed_at, warm.reason, warm.cause_at
+                        warm.generation,
+                        candidate,
+                        cleared(known),
+                        message.observed_at,
+                        warm.reason,
+                        warm.cause_at,
+                        followed=True,
                     )
         self._warmer.tell(warm)
 
@@ -269,11 +275,17 @@ class FailureListener(BaseActor):
         observed_at: float,
         reason: str,
         cause_at: float,
+        *,
+        followed: bool = False,
     ) -> None:
         key = _key(candidate)
         entry = LedgerEntry(windows, int(observed_at * 1000))
         self._ledger[key] = entry
-        self._warmer.tell(LedgerChanged(generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at))
+        self._warmer.tell(
+            LedgerChanged(
+                generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at, followed=followed
+            )
+        )
 
     def _known(self, candidate: Candidate) -> Windows | None:
         return effective_windows(candidate.windows, self._ledger.get(_key(candidate)))

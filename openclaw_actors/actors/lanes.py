@@ -23,6 +23,9 @@ BATCH_MESSAGES = 16
 BATCH_S = 0.001
 """Seconds after which an actor of a shared lane gives way, even with less than a batch handled."""
 
+LANE_STOPPED = "its lane was stopped"
+"""The reason of an end that came with the end of the whole lane: at stop, no accident."""
+
 DeathListener = Callable[[str, str, str], None]
 """Called with an actor's urn, name and reason of death, on the thread that the actor ran on."""
 
@@ -85,7 +88,7 @@ class Witness:
         with self._lock:
             self._counts["deaths"] += 1
             self._counts["dropped_messages"] += dropped
-        if reason != STOPPED:
+        if reason not in (STOPPED, LANE_STOPPED):
             log.bind(actor=name, reason=reason, dropped=dropped).error("an actor died")
         elif dropped:
             log.bind(actor=name, dropped=dropped).debug("an actor stopped and dropped what waited")
@@ -204,7 +207,7 @@ class Seat:
         inbox.shared = True
         inbox.runner = self._lane.seat(actor.actor_urn, self)
         if inbox.runner is None:
-            actor.run_end("its lane was stopped")
+            actor.run_end(LANE_STOPPED)
             return
         inbox.notify = self._arrived
         self._arrived()
@@ -326,4 +329,4 @@ class SharedLane:
         with self._lock:
             left = list(self._seats.values())
         for seat in left:
-            seat.end("its lane was stopped")
+            seat.end(LANE_STOPPED)

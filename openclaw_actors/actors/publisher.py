@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.verdict import Cell
@@ -16,7 +16,7 @@ from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.wants import Wants
 
-_FIRST_REVISION = Revision(1)
+_NO_REVISION = Revision(0)
 
 
 class Publisher:
@@ -48,6 +48,7 @@ class Publisher:
         stale: frozenset[ProviderId] | None,
         reason: str,
         cause_at: float,
+        overtaken: Collection[ProviderId] = (),
     ) -> None:
         """Publish one agent's answers.
 
@@ -60,13 +61,14 @@ class Publisher:
             stale: Providers whose answer stands only because their source could not be read; None means all.
             reason: What caused it.
             cause_at: When the cause was seen, monotonic seconds.
+            overtaken: Providers whose published cells are newer than what this result was made of; they stay.
         """
         old = self._map.agents.get(agent.id)
         if old is None:
             auth = AgentAuth(
                 agent,
                 table,
-                revision=_FIRST_REVISION,
+                revision=Revision(self._map.last_revisions.pop(agent.id, _NO_REVISION) + 1),
                 generation=generation or Generation(0),
                 newer={},
                 stale=stale,
@@ -77,7 +79,7 @@ class Publisher:
             return
         floor, newer = old.generation, old.newer
         if generation is not None:
-            floor, newer, table = self._accept(old, table, generation, providers)
+            floor, newer, table = self._accept(old, table, generation, providers, overtaken)
         differing = old.table.differing(table)
         moved = bool(differing) or old.agent != agent or old.view.profiles != view.profiles
         auth = AgentAuth(
@@ -111,7 +113,9 @@ class Publisher:
 
     def retire(self, agent_id: AgentId) -> None:
         """Take away the answers of an agent that the config no longer has."""
-        self._map.agents.pop(agent_id, None)
+        gone = self._map.agents.pop(agent_id, None)
+        if gone is not None:
+            self._map.last_revisions[agent_id] = gone.revision
 
     def agents_ending(self, now: float) -> list[AgentId]:
         """Return the agents some of whose answers time has changed by now (epoch seconds)."""
@@ -134,14 +138,22 @@ class Publisher:
         return None
 
     def _accept(
-        self, old: AgentAuth, table: CellTable, generation: Generation, providers: tuple[ProviderId, ...] | None
+        self,
+        old: AgentAuth,
+        table: CellTable,
+        generation: Generation,
+        providers: tuple[ProviderId, ...] | None,
+        overtaken: Collection[ProviderId],
     ) -> tuple[Generation, dict[ProviderId, Generation], CellTable]:
-        """Keep the cells that already show something newer than this result; the rest of it is taken."""
-        asked = old.newer if providers is None else providers
+        """Keep the cells that already show something newer than this result; the rest of it is taken.
+
+        Generations can't tell which is newer: an attempt may be asked for early and read late. They say which event a
+        cell has an answer to, so that of a cell only grows.
+        """
         kept: dict[ProviderId, Cell] = {}
-        for provider in asked:
+        for provider in overtaken:
             cell = old.table.get(provider)
-            if cell is not None and old.generation_of(provider) > generation:
+            if cell is not None and (providers is None or provider in providers):
                 kept[provider] = cell
         if kept:
             self._counters.discarded_results += len(kept)
@@ -149,7 +161,7 @@ class Publisher:
         if providers is None:
             floor = max(generation, old.generation)
             return floor, {one: newer for one, newer in old.newer.items() if newer > floor}, table
-        answered = {provider: generation for provider in providers if provider not in kept}
+        answered = {provider: max(generation, old.generation_of(provider)) for provider in providers}
         return old.generation, {**old.newer, **answered}, table
 
     def _swap(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:

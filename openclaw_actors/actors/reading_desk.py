@@ -15,6 +15,7 @@ from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.readings import Readings
+from openclaw_actors.actors.remembered import Remembered
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceBoard, SourceRecord
 from openclaw_actors.auth.shared import CLI_PROVIDERS
 from openclaw_actors.counters import Counters
@@ -35,7 +36,7 @@ class TakenReading:
     record: SourceRecord
     old: HomeReading | CliFacts | StoreFacts | None
     new: HomeReading | CliFacts | StoreFacts | None
-    """None when it failed, or when what was read is not believed yet."""
+    """None when it failed, or when what was read is not believed yet; what an earlier warmer read, if that is all."""
     recovered: bool = False
     """Whether the source could not be read before."""
     broke: bool = False
@@ -51,6 +52,7 @@ class ReadingDesk:
         watcher: Address,
         dispatcher: Dispatcher,
         readings: Readings,
+        remembered: Remembered,
         counters: Counters,
         conditions: ConditionBoard,
         settings: Settings,
@@ -61,6 +63,7 @@ class ReadingDesk:
         self._dispatcher = dispatcher
         self._clock = dispatcher.clock
         self._readings = readings
+        self._remembered = remembered
         self._counters = counters
         self._conditions = conditions
         self._settings = settings
@@ -90,28 +93,28 @@ class ReadingDesk:
 
     def first_read(self, source: str, cause_at: float) -> int:
         """Return the ticket of the first reading of a source, wanting it if nobody has yet."""
-        if self.board.record(source).last_ticket == 0:
+        record = self.board.record(source)
+        if record.last_ticket < record.first_ticket:
             return self.want(source, cause_at)
-        return 1
+        return record.first_ticket
 
     def hint(self, source: str, cause_at: float) -> None:
         """Read a source again because of a file event: at once the first time, then at the pace of the settings."""
         record = self.board.records.get(source)
-        if record is None or (record.due and not record.failures):
+        if record is None:
             return
         wait_s = record.started_at + self._settings.hint_interval_s - self._clock.monotonic()
-        record.cause_at = cause_at
-        if wait_s > 0 or record.running:
-            self._read_later(record, max(wait_s, 0.001))
-        else:
+        if wait_s <= 0 and not record.running:
             self.want(source, cause_at, hinted=True)
+        elif self._read_later(record, max(wait_s, 0.001)):
+            record.cause_at = cause_at
 
     def on_due(self, source: str) -> None:
         """Read a source whose alarm rang."""
         record = self.board.records.get(source)
-        if record is None:
-            return
-        record.due = False
+        if record is None or record.alarm is None or self._clock.monotonic() < record.due_at:
+            return  # it rang just before it was replaced, or before a reading began that does as well
+        record.alarm = None
         if record.failures:
             self._counters.retries += 1
         self.want(source, record.cause_at, hinted=True)
@@ -120,6 +123,10 @@ class ReadingDesk:
         """Start the reading of a source if one is wanted and none runs."""
         if record.name not in self.board.records or not self.board.may_start(record.name):
             return
+        if record.alarm is not None:
+            # whatever it was set for, this reading is that one
+            record.alarm.cancel()
+            record.alarm = None
         source, actor, readings = record.name, self._actor, self._readings
         ticket = self.board.start(source, self._clock.monotonic())
 
@@ -153,7 +160,12 @@ class ReadingDesk:
             self._counters.deadline_overruns += 1
         old = record.value
         if message.reading is None:
-            return TakenReading(record, old, None, broke=self._failed(record, message.problem))
+            broke = self._failed(record, message.problem)
+            if old is None:
+                # an earlier warmer could read it: that is the last good answer
+                record.value = self._remembered.facts.get(record.name)
+                return TakenReading(record, None, record.value, broke=broke)
+            return TakenReading(record, old, None, broke=broke)
         new = message.reading.facts
         recovered = bool(record.problem)
         record.failures, record.problem = 0, ""
@@ -162,7 +174,7 @@ class ReadingDesk:
         if self._is_briefly_gone(record, old, new):
             return TakenReading(record, old, None, recovered=recovered)
         record.gone_since = None
-        record.value = new
+        new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
         self._watcher.tell(WatchSource(source=record.name, stamps=message.reading.stamps))
         if record.hinted and old == new:
             self._counters.watch_noops += 1
@@ -170,7 +182,8 @@ class ReadingDesk:
 
     def forget(self, source: str) -> None:
         """Drop a source that nobody reads any more."""
-        self.board.records.pop(source, None)
+        self.board.forget(source)
+        self._remembered.forget(source)
         self._watcher.tell(UnwatchSource(source=source))
 
     def stale(self, *stores: str) -> frozenset[ProviderId] | None:
@@ -196,11 +209,12 @@ class ReadingDesk:
         found, unread = [], []
         for source in self.login_sources:
             record = self.board.record(source)
-            if isinstance(record.value, CliFacts):
-                found.append(record.value)
+            login = record.value or self._remembered.facts.get(source)
+            if isinstance(login, CliFacts):
+                found.append(login)
             elif record.problem:
                 unread.append((source, record.problem))
-            elif self.grace_is_over:
+            else:
                 unread.append((source, f"{source.removeprefix(LOGIN_PREFIX)} login is still being read"))
         return tuple(found), tuple(unread)
 
@@ -237,9 +251,19 @@ class ReadingDesk:
         self._read_later(record, left_s)
         return True
 
-    def _read_later(self, record: SourceRecord, delay_s: float) -> None:
-        record.due = True
-        self._dispatcher.tell_later(delay_s, self._actor, ReadDue(source=record.name))
+    def _read_later(self, record: SourceRecord, delay_s: float) -> bool:
+        """Set the one alarm of a source, unless it rings as early already; return whether it was set.
+
+        One alarm, however many reasons there are to read: with one each, every hint would start a chain of retries.
+        """
+        due_at = self._clock.monotonic() + delay_s
+        if record.alarm is not None:
+            if record.due_at <= due_at:
+                return False
+            record.alarm.cancel()
+        record.due_at = due_at
+        record.alarm = self._dispatcher.tell_later(delay_s, self._actor, ReadDue(source=record.name))
+        return True
 
     def _show_problems(self, record: SourceRecord) -> None:
         """Write down how the sources of one kind are."""

@@ -88,6 +88,7 @@ class Roster:
             elif known.config.agent_dir != agent.agent_dir:
                 self._release(known)
                 known.config, known.own = agent, store_source(StoreId(agent.agent_dir))
+                known.swept = False
                 self._settle(known)
                 change.moved.append(known)
             elif known.config != agent:

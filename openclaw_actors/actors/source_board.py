@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from openclaw_actors.actors.dispatch import Alarm
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.ids import AgentId
 from openclaw_actors.messages import HomeReading
@@ -27,6 +28,8 @@ class SourceRecord:
     """Why the last reading failed; empty when it didn't."""
     path: str = ""
     """The file that is to blame."""
+    first_ticket: int = 1
+    """The first reading of it. A source that was forgotten goes on counting: a late result is of no reading since."""
     last_ticket: int = 0
     """The newest reading that was started."""
     done_ticket: int = 0
@@ -36,8 +39,10 @@ class SourceRecord:
     running: bool = False
     started_at: float = float("-inf")
     """When the newest reading was started, monotonic seconds."""
-    due: bool = False
-    """Whether an alarm for the next reading is set."""
+    alarm: Alarm | None = None
+    """The one alarm for the next reading, if there is to be one."""
+    due_at: float = 0.0
+    """When it rings, monotonic seconds."""
     failures: int = 0
     """Failed readings in a row."""
     gone_since: float | None = None
@@ -52,7 +57,7 @@ class SourceRecord:
     @property
     def was_read(self) -> bool:
         """Whether any reading is done, well or not."""
-        return self.done_ticket > 0
+        return self.done_ticket >= self.first_ticket
 
 
 class SourceBoard:
@@ -60,13 +65,26 @@ class SourceBoard:
 
     def __init__(self) -> None:
         self.records: dict[str, SourceRecord] = {}
+        self._forgotten: dict[str, int] = {}
 
     def record(self, source: str) -> SourceRecord:
         """Return the record of a source, making it at the first call."""
         record = self.records.get(source)
         if record is None:
-            record = self.records[source] = SourceRecord(source)
+            last = self._forgotten.pop(source, 0)
+            record = self.records[source] = SourceRecord(
+                source, first_ticket=last + 1, last_ticket=last, done_ticket=last, wanted_ticket=last
+            )
         return record
+
+    def forget(self, source: str) -> None:
+        """Drop a source that nobody reads any more."""
+        record = self.records.pop(source, None)
+        if record is None:
+            return
+        self._forgotten[source] = record.last_ticket
+        if record.alarm is not None:
+            record.alarm.cancel()
 
     def want(self, source: str, cause_at: float) -> int:
         """Note that a reading that starts from now on is wanted, and return its ticket."""

@@ -109,10 +109,11 @@ class Sweeps:
                 continue
             generation = max(generation for scope in scopes for generation in scope.generations)
             providers = union(scopes)
-            record.running = RunningSweep(generation, scopes)
+            evaluation = self._facts.evaluation(main, record.own, now)
+            record.running = RunningSweep(generation, scopes, evaluation)
             sweep = SweepAgent(
                 generation=generation,
-                evaluation=self._facts.evaluation(main, record.own, now),
+                evaluation=evaluation,
                 providers=None if providers is None else tuple(sorted(providers)),
             )
             if record.ref is None or not tell(record.ref, sweep):
@@ -121,10 +122,15 @@ class Sweeps:
 
     def finish(self, record: AgentRecord | None, message: SweepFinished) -> RunningSweep | None:
         """Take a sweep's end in; None when it was cancelled, or nobody waits for it."""
-        if record is None or record.running is None or record.running.generation != message.generation:
+        sweep = record.running if record is not None else None
+        if (
+            record is None
+            or sweep is None
+            or (sweep.generation, sweep.evaluation) != (message.generation, message.evaluation)
+        ):
             self._counters.discarded_results += 1
             return None
-        sweep, record.running = record.running, None
+        record.running, record.swept = None, True
         self._counters.sweeps += 1
         self._counters.provider_checks += message.checks
         return sweep

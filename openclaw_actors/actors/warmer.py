@@ -1,14 +1,16 @@
 """WarmerActor: decides what is warmed and when, and is the only writer of the prepared map.
 
-Owns: the readings (`reading_desk`), the agents (`roster`), what is dirty and running (`sweeps`), the newest facts
-(`evaluations`), the prepared map (`publisher`), and the alarm for the earliest end.
+Owns: the readings (`reading_desk`), the agents (`roster`), what is dirty and running (`sweeps`), what all agents
+share (`shared_changes`), the newest facts (`evaluations`), the prepared map (`answers`, `publisher`), and its alarms
+(`wakings`).
 Receives: BeginWarming, WarmScope, SourcesTouched, SourceRead, SweepFinished, LedgerChanged, ReportAnswered,
 AgentActorDied, and its own alarms. Sends: SweepAgent and CancelSweep to agents; WatchSource, UnwatchSource,
 CheckStamps to the WatcherActor. Dies when: told to stop, or when a handler fails. After a restart: BeginWarming reads
 and warms everything again, while the published answers stay.
 
 How an answer comes to be: an event makes cells dirty and wants readings; when the readings that a dirty scope requires
-are done, one sweep of that agent folds it; the sweep's cells are published where nothing newer is shown.
+are done, one sweep of that agent folds it; the sweep's cells are published where nothing newer is shown: what was
+patched while it ran stays.
 """
 
 from __future__ import annotations
@@ -21,27 +23,29 @@ import pykka
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.agent_board import AgentRecord, DirtyScope
+from openclaw_actors.actors.answers import Answers
 from openclaw_actors.actors.auth_state import AuthStateActor
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
-from openclaw_actors.actors.dispatch import Alarm, Dispatcher
+from openclaw_actors.actors.diffs import AskedDiff
+from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.publisher import Publisher
 from openclaw_actors.actors.reading_desk import ReadingDesk, TakenReading
 from openclaw_actors.actors.readings import Readings, store_source
+from openclaw_actors.actors.remembered import Remembered
 from openclaw_actors.actors.roster import Roster
+from openclaw_actors.actors.shared_changes import SharedChanges
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceRecord
 from openclaw_actors.actors.sweeps import Sweeps
-from openclaw_actors.actors.tables import Tables
+from openclaw_actors.actors.wakings import Wakings
 from openclaw_actors.actors.warm_book import WarmReport
-from openclaw_actors.auth.cells import CellTable
-from openclaw_actors.auth.diff import changed_by_store, changed_by_usage, changed_providers
+from openclaw_actors.auth.diff import changed_by_store, changed_by_usage
 from openclaw_actors.auth.ledger import Ledger
-from openclaw_actors.auth.shared import SharedFacts, SharedIndex
 from openclaw_actors.changes import Change
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import AgentConfig, StoreFacts
-from openclaw_actors.ids import AgentId, Generation, ProviderId
+from openclaw_actors.ids import AgentId, ProviderId
 from openclaw_actors.messages import (
     AgentActorDied,
     BeginWarming,
@@ -63,9 +67,6 @@ from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
 from openclaw_actors.wants import Wants
-
-_MAX_ALARM_S = 300.0
-"""Alarms for wall-clock moments are set again at least this often, so that a clock that jumped is noticed."""
 
 
 class WarmerEvents(Protocol):
@@ -97,6 +98,7 @@ class WarmerActor(BaseActor):
         watcher: Address,
         dispatcher: Dispatcher,
         readings: Readings,
+        remembered: Remembered,
         prepared: PreparedMap,
         wants: Wants,
         counters: Counters,
@@ -117,24 +119,31 @@ class WarmerActor(BaseActor):
         self._settings = settings
         self._events = events
         self._chance = chance
-        self._facts = Evaluations(ledger)
-        self._tables = Tables(self._facts)
-        self._desk = ReadingDesk(self.actor_ref, watcher, dispatcher, readings, counters, conditions, settings, chance)
+        self._ledger = ledger
+        self._facts = Evaluations(dict(ledger))
+        self._desk = ReadingDesk(
+            self.actor_ref, watcher, dispatcher, readings, remembered, counters, conditions, settings, chance
+        )
         self._roster = Roster(self._desk, self._facts, self._spawn)
         self._sweeps = Sweeps(self._desk.board, self._facts, wants, counters, self._clock, events.warm_finished)
         self._publisher = Publisher(prepared, wants, counters, self._clock, events.published)
-        self._diffs: dict[Generation, tuple[int, str, float]] = {}
-        self._index_is_old = False
-        self._grace_armed = False
-        self._end_alarm: tuple[float, Alarm] | None = None
-        self._resync_alarm: Alarm | None = None
+        self._answers = Answers(self._publisher, self._facts, self._desk, self._roster, prepared, self._clock)
+        self._shared = SharedChanges(
+            self._desk,
+            self._facts,
+            self._roster,
+            self._sweeps,
+            self._answers,
+            self._publisher,
+            prepared,
+            self._clock,
+        )
+        self._wakings = Wakings(self.actor_ref, dispatcher, settings, chance)
         self._is_warm = False
 
     def on_stop(self) -> None:
         """Cancel the alarms and stop the agents' actors."""
-        for alarm in (self._resync_alarm, self._end_alarm[1] if self._end_alarm else None):
-            if alarm is not None:
-                alarm.cancel()
+        self._wakings.cancel()
         for record in self._roster.all():
             self._roster.stop(record)
 
@@ -143,14 +152,19 @@ class WarmerActor(BaseActor):
     @handles(BeginWarming)
     def _on_begin_warming(self, message: BeginWarming) -> None:
         now = self._clock.monotonic()
-        ticket = self._desk.want(HOME, now)
+        # what was reported while nobody was here to be told
+        self._facts.set_ledger(dict(self._ledger))
+        requires = {HOME: self._desk.want(HOME, now)}
+        others = {*self._desk.login_sources, *self._desk.board.records} - {HOME}
+        tickets = {source: self._desk.want(source, now) for source in sorted(others)}
+        if self._desk.home is not None:
+            # nobody is new to be swept: the answer is what all these readings change
+            requires |= tickets
         for generation in {message.generation, *message.answers}:
             self._sweeps.open(generation, message.reason, now)
-            self._diffs[generation] = (ticket, message.reason, now)
-        for source in {*self._desk.login_sources, *self._desk.board.records} - {HOME}:
-            self._desk.want(source, now)
+            self._shared.diffs.ask(generation, AskedDiff(dict(requires), message.reason, now))
         self._arm_grace()
-        self._arm_resync()
+        self._wakings.set_resync()
 
     @handles(WarmScope)
     def _on_warm_scope(self, message: WarmScope) -> None:
@@ -170,7 +184,7 @@ class WarmerActor(BaseActor):
             for record in records:
                 self._sweeps.cancel(record, self._sweeps.concerning(record, self._roster.main, requires))
         if message.diff_only:
-            self._diffs[message.generation] = (requires.get(HOME, 0), message.reason, cause_at)
+            self._shared.diffs.ask(message.generation, AskedDiff(requires, message.reason, cause_at))
             return
         for record in records:
             providers = message.scope.providers_of(record.config.id)
@@ -208,19 +222,20 @@ class WarmerActor(BaseActor):
 
     @handles(GraceOver)
     def _on_grace_over(self, _message: GraceOver) -> None:
-        self._grace_armed = False
+        self._wakings.grace_rang()
         self._desk.grace_is_over = True
-        self._index_is_old = True
         for record in self._roster.all():
             for scope in record.dirty:
                 scope.requires = {
                     source: ticket for source, ticket in scope.requires.items() if not source.startswith(LOGIN_PREFIX)
                 }
+        self._shared.diffs.stop_waiting(LOGIN_PREFIX)
+        self._shared.settle()
         self._advance(self._roster.all())
 
     @handles(TimePassed)
     def _on_time_passed(self, _message: TimePassed) -> None:
-        self._end_alarm = None
+        self._wakings.end_rang()
         now, cause_at = self._clock.epoch(), self._clock.monotonic()
         due: list[tuple[AgentRecord, frozenset[ProviderId]]] = []
         for agent_id in self._publisher.agents_ending(now):
@@ -229,18 +244,19 @@ class WarmerActor(BaseActor):
                 due.append((record, auth.table.ended(now)))
         if due:
             self._counters.alarms += 1
+            self._facts.let_time_pass()
             scope = Scope.cells((record.config.id, provider) for record, ended in due for provider in ended)
             generation = self._sweeps.mint(scope, "time-passed", cause_at)
             for record, ended in due:
                 self._sweeps.dirty(record, DirtyScope({generation}, ended, {}, "time-passed", cause_at))
             self._sweeps.seal(generation)
             self._advance([record for record, _ in due])
-        self._arm_end()
+        self._wakings.set_end(self._publisher.next_end())
 
     @handles(ResyncDue)
     def _on_resync_due(self, _message: ResyncDue) -> None:
         self._watcher.tell(CheckStamps())
-        self._arm_resync()
+        self._wakings.set_resync()
 
     # ----------------------------------------------------------------------------------------------------- readings
 
@@ -251,56 +267,25 @@ class WarmerActor(BaseActor):
             return
         record, old, new = taken.record, taken.old, taken.new
         if isinstance(new, HomeReading):
-            self._take_home(record, old if isinstance(old, HomeReading) else None, new)
+            if old != new:
+                self._counters.config_reloads += old is not None
+                self._events.home_changed(new)
+                self._shared.take_home(old if isinstance(old, HomeReading) else None, new, record.cause_at)
         elif isinstance(new, StoreFacts):
             self._take_store(record, old if isinstance(old, StoreFacts) else None, new)
         elif record.name.startswith(LOGIN_PREFIX) and (old != new or taken.broke or taken.recovered):
-            self._index_is_old = True
+            self._shared.index_is_old = True
         if taken.broke:
             self._take_failure(taken)
         users = self._roster.users(record.name)
         if taken.broke or taken.recovered:
             for user in users:
-                self._republish(user)
+                self._answers.republish(user)
         self._desk.start_wanted(record)
-        self._advance(users)
-
-    def _take_home(self, record: SourceRecord, old: HomeReading | None, new: HomeReading) -> None:
-        if old != new:
-            if old is not None:
-                self._counters.config_reloads += 1
-            self._events.home_changed(new)
-            self._map.default_agent = new.home.config.default_agent
-            self._reconcile(record, new)
-            self._index_is_old = True
-            if old is not None and _references_may_differ(old, new):
-                for source in self._desk.board.of_kind(STORE_PREFIX):
-                    self._desk.want(source.name, record.cause_at)
-        self._refresh_index()
-        self._settle_diffs(frozenset())
-
-    def _reconcile(self, record: SourceRecord, new: HomeReading) -> None:
-        """Bring the agents in line with the config, and warm those that are new or see another store."""
-        change = self._roster.reconcile(new.home.config)
-        for gone in change.retired:
-            self._publisher.retire(gone.config.id)
-            self._sweeps.answered(gone.config.id, gone.wanted_generations())
-        for redescribed in change.redescribed:
-            self._republish(redescribed)
-        if not change.to_warm:
-            return
-        generations, reason, cause_at = self._asked_diffs()
-        if not generations:
-            reason, cause_at = "agents-changed", record.cause_at
-            scope = Scope.product((one.config.id for one in change.to_warm), None)
-            generations = {self._sweeps.mint(scope, reason, cause_at)}
-        logins = () if self._desk.grace_is_over else self._desk.login_sources
-        for one in change.to_warm:
-            sources = (one.own, self._roster.main, *logins)
-            waits = {source: self._desk.first_read(source, cause_at) for source in sources}
-            self._sweeps.cancel(one, waits)
-            self._sweeps.dirty(one, DirtyScope(set(generations), None, waits, reason, cause_at))
-        self._sweeps.seal(*(generation for generation in generations if generation not in self._diffs))
+        refreshed = self._shared.refresh(record.cause_at)
+        self._shared.settle()
+        # shared facts that changed made cells of all agents dirty
+        self._advance(self._roster.all() if refreshed else users)
 
     def _take_store(self, record: SourceRecord, old: StoreFacts | None, new: StoreFacts) -> None:
         index = self._facts.index
@@ -309,10 +294,10 @@ class WarmerActor(BaseActor):
         self._facts.set_store(record.name, new)
         users = self._roster.users(record.name)
         if old is None or index is None:
-            # agents that were published without this store; those that wait for it are swept anyway
-            published = [user for user in users if user.config.id in self._map.agents]
-            if published:
-                self._sweeps.dirty_now(published, None, "credentials-changed", record.cause_at)
+            # agents that were swept without this store; those that wait for it are swept anyway
+            swept = [user for user in users if user.swept or user.running is not None]
+            if swept:
+                self._sweeps.dirty_now(swept, None, "credentials-changed", record.cause_at)
             return
         changed: frozenset[ProviderId] = frozenset()
         if old.credentials_digest != new.credentials_digest:
@@ -323,65 +308,21 @@ class WarmerActor(BaseActor):
             self._counters.window_patches += 1
             used = changed_by_usage(old, new, index.answered) - changed
             for user in users:
-                self._patch(user, tuple(sorted(used)), record.cause_at)
+                self._answers.patch(user, tuple(sorted(used)), record.cause_at)
+            self._wakings.set_end(self._publisher.next_end())
 
     def _take_failure(self, taken: TakenReading) -> None:
         record = taken.record
         if record.value is None and record.name.startswith(STORE_PREFIX):
             self._facts.set_store(record.name, None, record.problem)
 
-    # ------------------------------------------------------------------------------------------------- shared facts
-
-    def _refresh_index(self) -> bool:
-        """Index newer shared facts, and make dirty what they touch; return whether there were any."""
-        home = self._desk.home
-        if not self._index_is_old or home is None:
-            return False
-        self._index_is_old = False
-        logins, unread = self._desk.logins()
-        facts = SharedFacts(home=home.home, clis=logins, unread_sources=unread)
-        old, new = self._facts.index, SharedIndex(facts, home.catalog.providers)
-        self._facts.set_index(new)
-        if old is not None:
-            self._settle_diffs(changed_providers(old, new, self._clock.epoch()))
-        return True
-
-    def _asked_diffs(self) -> tuple[set[Generation], str, float]:
-        """Return the attempts that asked for what a reading changes and whose reading is done, with the newest's
-        reason.
-        """
-        done = self._desk.board.record(HOME).done_ticket
-        ready = [one for one, (ticket, _, _) in self._diffs.items() if ticket <= done]
-        if not ready:
-            return set(), "", 0.0
-        _, reason, cause_at = self._diffs[max(ready)]
-        return set(ready), reason, cause_at
-
-    def _settle_diffs(self, changed: frozenset[ProviderId]) -> None:
-        """Make dirty what shared facts changed, and answer the attempts that asked for just that."""
-        generations, reason, cause_at = self._asked_diffs()
-        # an agent whose first sweep is still to start will be swept with the newest facts anyway
-        concerned = [one for one in self._roster.all() if one.config.id in self._map.agents or one.running is not None]
-        if changed and concerned:
-            if not generations:
-                reason, cause_at = "shared-sources-changed", self._desk.board.record(HOME).cause_at
-                generations = {self._sweeps.mint(Scope.product(None, changed), reason, cause_at)}
-            for record in concerned:
-                self._sweeps.dirty(record, DirtyScope(set(generations), changed, {}, reason, cause_at))
-        for generation in generations:
-            self._diffs.pop(generation, None)
-        self._sweeps.seal(*generations)
-
     # -------------------------------------------------------------------------------------------------- publication
 
     def _advance(self, records: Iterable[AgentRecord]) -> None:
         """Start the sweeps that can start."""
-        refreshed = self._refresh_index()
         if self._facts.index is None:
             return
-        # shared facts that changed just now made cells of all agents dirty
-        wider = self._roster.all() if refreshed else records
-        for record in self._sweeps.start(wider, self._roster.main):
+        for record in self._sweeps.start(records, self._roster.main):
             tell(self.actor_ref, AgentActorDied(agent_id=record.config.id))
 
     @handles(SweepFinished)
@@ -390,106 +331,32 @@ class WarmerActor(BaseActor):
         sweep = self._sweeps.finish(record, message)
         if record is None or sweep is None:
             return
-        evaluation = message.evaluation
-        published = self._map.agents.get(message.agent_id)
-        if message.providers is None or published is None:
-            table = evaluation.table()
-        else:
-            table = self._tables.with_sweep(published.table, evaluation, message.providers)
-        newest = max(sweep.scopes, key=lambda scope: max(scope.generations))
-        self._publisher.publish(
-            record.config,
-            evaluation.view,
-            self._tables.with_newer_reports(table, evaluation, self._clock.epoch()),
-            generation=message.generation,
-            providers=message.providers,
-            stale=self._desk.stale(record.own, self._roster.main),
-            reason=newest.reason,
-            cause_at=min(scope.cause_at for scope in sweep.scopes),
-        )
+        self._answers.publish_sweep(record, sweep, message)
         self._sweeps.answered(message.agent_id, {one for scope in sweep.scopes for one in scope.generations})
         self._advance([record])
-        self._arm_end()
+        self._wakings.set_end(self._publisher.next_end())
         self._show_warm()
 
     @handles(LedgerChanged)
     def _on_ledger_changed(self, message: LedgerChanged) -> None:
         """Apply a report to published cells at once, and then have them checked with a new reading."""
-        key, now = message.key, self._clock.epoch()
+        key, generation = message.key, message.generation
         self._facts.set_report(key, message.entry)
-        self._sweeps.open(message.generation, message.reason, message.cause_at)
+        self._sweeps.open(generation, message.reason, message.cause_at)
         source = "" if key.store is None else store_source(key.store)
         is_read = source in self._desk.board.records
         waits = {source: self._desk.want(source, message.cause_at)} if is_read else {}
         records = self._roster.users(source)
-        patched: dict[int, tuple[CellTable, tuple[ProviderId, ...]]] = {}
         cells: set[tuple[AgentId, ProviderId]] = set()
-        for record in records:
-            auth = self._map.agents.get(record.config.id)
-            if auth is None:
-                continue
-            known = patched.get(id(auth.table))
-            if known is None:
-                known = patched[id(auth.table)] = self._tables.with_report(auth.table, auth.view, key, now)
-            table, providers = known
-            if not providers:
-                continue
-            self._publisher.publish(
-                record.config,
-                auth.view,
-                table,
-                generation=message.generation,
-                providers=providers,
-                stale=auth.stale,
-                reason=message.reason,
-                cause_at=message.cause_at,
-            )
+        for record, providers in self._answers.apply_report(records, message):
             cells.update((record.config.id, provider) for provider in providers)
-            scope = DirtyScope(
-                {message.generation}, frozenset(providers), dict(waits), message.reason, message.cause_at
-            )
+            scope = DirtyScope({generation}, frozenset(providers), dict(waits), message.reason, message.cause_at)
             self._sweeps.dirty(record, scope)
-        self._sweeps.narrow(message.generation, Scope.cells(cells))
-        self._sweeps.seal(message.generation)
+        if not message.followed:
+            self._sweeps.narrow(generation, Scope.cells(cells))
+            self._sweeps.seal(generation)
         self._advance(records)
-        self._arm_end()
-
-    def _patch(self, record: AgentRecord, providers: tuple[ProviderId, ...], cause_at: float) -> None:
-        """Publish cells whose windows alone have changed: no check, and no attempt of their own."""
-        auth = self._map.agents.get(record.config.id)
-        if auth is None or not providers:
-            return
-        evaluation = self._facts.evaluation(self._roster.main, record.own, self._clock.epoch())
-        self._publisher.publish(
-            record.config,
-            evaluation.view,
-            self._tables.with_sweep(auth.table, evaluation, providers),
-            generation=None,
-            providers=providers,
-            stale=self._desk.stale(record.own, self._roster.main),
-            reason="usage-changed",
-            cause_at=cause_at,
-        )
-        self._arm_end()
-
-    def _republish(self, record: AgentRecord) -> None:
-        """Publish the same answers of an agent with what changed about it: its description, or whether they are
-        fresh.
-        """
-        auth = self._map.agents.get(record.config.id)
-        stale = self._desk.stale(record.own, self._roster.main)
-        if auth is None or (stale == auth.stale and record.config == auth.agent):
-            return
-        self._publisher.publish(
-            record.config,
-            auth.view,
-            auth.table,
-            generation=None,
-            providers=(),
-            stale=stale,
-            reason="",
-            cause_at=self._clock.monotonic(),
-        )
+        self._wakings.set_end(self._publisher.next_end())
 
     def _show_warm(self) -> None:
         if not self._is_warm and all(agent in self._map.agents for agent in self._roster.agents):
@@ -504,37 +371,5 @@ class WarmerActor(BaseActor):
         )
 
     def _arm_grace(self) -> None:
-        if self._grace_armed:
-            return
-        self._grace_armed = True
-        self._desk.grace_is_over = False
-        settings = self._settings
-        wait_s = settings.source_deadline_s if settings.one_shot else settings.source_grace_s
-        self._dispatcher.tell_later(wait_s, self.actor_ref, GraceOver())
-
-    def _arm_resync(self) -> None:
-        if self._resync_alarm is not None:
-            self._resync_alarm.cancel()
-        delay_s = self._settings.resync_interval_s * self._chance.uniform(0.9, 1.1)
-        self._resync_alarm = self._dispatcher.tell_later(delay_s, self.actor_ref, ResyncDue())
-
-    def _arm_end(self) -> None:
-        """Set the one alarm for the earliest moment at which time changes an answer."""
-        moment = self._publisher.next_end()
-        if self._end_alarm is not None:
-            if self._end_alarm[0] == moment:
-                return
-            self._end_alarm[1].cancel()
-            self._end_alarm = None
-        if moment is not None:
-            # a millisecond late rather than a millisecond early: early would find nothing ended and be set again
-            delay_s = min(max(0.0, moment - self._clock.epoch()) + 0.001, _MAX_ALARM_S)
-            self._end_alarm = (moment, self._dispatcher.tell_later(delay_s, self.actor_ref, TimePassed()))
-
-
-def _references_may_differ(old: HomeReading, new: HomeReading) -> bool:
-    """Tell whether references in stores may yield something else now."""
-    return (
-        old.home.config.secrets_digest != new.home.config.secrets_digest
-        or old.home.environment.variables != new.home.environment.variables
-    )
+        if self._wakings.set_grace():
+            self._desk.grace_is_over = False

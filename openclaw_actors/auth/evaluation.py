@@ -93,9 +93,12 @@ class Evaluation:
     def table(self) -> CellTable:
         """Return all cells as a table; the same object on every call."""
         if self._table is None:
-            for provider in self.providers():
+            covered = self.providers()
+            for provider in covered:
                 self.cell(provider)
-            self._table = CellTable(self.base.shared, dict(self._own))
+            # a sweep of a provider that has just gone may have left a cell of it
+            own = {provider: self._own[provider] for provider in covered if provider in self._own}
+            self._table = CellTable(self.base.shared, own)
         return self._table
 
     def applied_to(self, table: CellTable, providers: Iterable[ProviderId]) -> CellTable:

@@ -68,6 +68,7 @@ class SharedIndex:
         "known",
         "memo",
         "profile_configs",
+        "unasked_providers",
         "variables",
     )
 
@@ -104,7 +105,9 @@ class SharedIndex:
             elif source not in _PROVIDERLESS_SOURCES:
                 self._unread = self._unread or why
         self.disabled_providers = _providers_of_disabled_plugins(self.config.disabled_plugins)
-        """Providers whose plugin the config switches off: its synthetic auth and its evidence files don't count."""
+        """Providers whose plugin the config switches off: its evidence files don't count."""
+        self.unasked_providers = self.disabled_providers - _providers_of_disabled_plugins(self.config.reached_plugins)
+        """Those of them whose plugin isn't even asked about its own provider."""
         self.known = known_providers() | {_BEDROCK} | frozenset(catalog_providers) | self._configured_providers()
         """Every id that catalogue, config, fact tables or other programs' logins name."""
         self.answered = tuple(sorted(self.known))
@@ -153,6 +156,9 @@ def answered_providers(
 def _providers_of_disabled_plugins(disabled: Iterable[str]) -> frozenset[ProviderId]:
     provided = tables().plugin_providers
     found = {normalise_provider(text) for plugin in disabled for text in provided.get(plugin, ())}
+    if "xai" in disabled:
+        # the plugin's other name, listed in code and not in its manifest
+        found.add(ProviderId("x-ai"))
     if "anthropic" in disabled:
         # claude-cli is served by the anthropic plugin without being listed as one of its providers
         found.add(CLI_PROVIDERS["claude"])

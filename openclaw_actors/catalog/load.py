@@ -99,6 +99,20 @@ class Catalog:
     def __len__(self) -> int:
         return len(self._index)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare by content, so that a reading which found nothing new is known as such."""
+        if not isinstance(other, Catalog):
+            return NotImplemented
+        return (
+            self._shared == other._shared
+            and self._own == other._own
+            and self.findings == other.findings
+            and self.depends_on == other.depends_on
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.providers, self.depends_on))
+
     def __repr__(self) -> str:
         return f"Catalog(models={len(self)}, providers={len(self.providers)})"
 

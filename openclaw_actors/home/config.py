@@ -19,8 +19,9 @@ from openclaw_actors.home.facts import (
 )
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation, main_agent_dir
-from openclaw_actors.home.providers import normalise_provider, tables
-from openclaw_actors.home.secrets import SecretRules, key_facts
+from openclaw_actors.home.plugins import plugin_switches
+from openclaw_actors.home.providers import normalise_provider
+from openclaw_actors.home.secrets import SecretRules, is_secret_ref, key_facts
 from openclaw_actors.home.urls import public_url
 from openclaw_actors.ids import ProviderId, StoreId
 
@@ -80,6 +81,7 @@ def config_facts(
             )
         )
     defaults = agent_defaults(document)
+    disabled, reached = plugin_switches(_object(document, "plugins"))
     return ConfigFacts(
         path=path,
         exists=exists,
@@ -95,7 +97,8 @@ def config_facts(
         default_model_refs=default_model_refs(defaults),
         models_mode="replace" if models.get("mode") == "replace" else "merge",
         xai_search_key=xai,
-        disabled_plugins=_disabled_plugins(_object(document, "plugins")),
+        disabled_plugins=disabled,
+        reached_plugins=reached,
         secrets_digest=digester(json.dumps(document.get("secrets"), sort_keys=True)),
         findings=tuple(findings[:_MAX_FINDINGS]),
     )
@@ -123,12 +126,16 @@ def _provider(
         auth=_text(entry.get("auth")),
         key=key_facts(entry.get("apiKey"), env, rules, digester),
         models=tuple(model for row in (rows if isinstance(rows, list) else ()) if (model := _model(row)) is not None),
-        has_headers=headers is not None,
+        has_headers=isinstance(headers, dict) and bool(headers),
         has_authorization=isinstance(headers, dict)
-        and any(name.strip().lower() == "authorization" for name in headers),
-        has_auth_header=entry.get("authHeader") is not None,
+        and any(name.strip().lower() == "authorization" and _is_given(value) for name, value in headers.items()),
+        has_auth_header=isinstance(entry.get("authHeader"), bool),
         has_request=entry.get("request") is not None,
     )
+
+
+def _is_given(value: object) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else is_secret_ref(value)
 
 
 def _model(row: object) -> ConfigModel | None:
@@ -197,17 +204,3 @@ def _numbers_as_json(block: object) -> bytes:
         elif isinstance(value, dict):
             kept[key] = {inner: number for inner, number in value.items() if is_number(number)}
     return msgspec.json.encode(kept) if kept else b""
-
-
-def _disabled_plugins(plugins: dict[str, object]) -> tuple[str, ...]:
-    """Return what is switched off: everything, the deny list, and single entries. `allow` doesn't switch bundled
-    providers off.
-    """
-    disabled: set[str] = set(tables().plugin_providers) if plugins.get("enabled") is False else set()
-    denied = plugins.get("deny")
-    if isinstance(denied, list):
-        disabled.update(text for item in denied if (text := _text(item)))
-    for plugin, entry in _object(plugins, "entries").items():
-        if isinstance(entry, dict) and entry.get("enabled") is False:
-            disabled.add(plugin)
-    return tuple(sorted(disabled))

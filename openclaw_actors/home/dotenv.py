@@ -10,18 +10,14 @@ import re
 from openclaw_actors.errors import ConfigError
 from openclaw_actors.home.facts import Finding
 from openclaw_actors.home.files import read_regular
+from openclaw_actors.home.guarded import is_blocked_in_cwd, portable_name
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation
-from openclaw_actors.home.providers import env_name_markers
 
 _LIMIT_BYTES = 512 * 1024
 _NAME = re.compile(r"[ \t\v\f]*(?:export[ \t]+)?(?P<name>[A-Za-z0-9_.-]+)(?:[ \t]*=|:[ \t])[ \t]*")
 _REST = re.compile(r"[ \t]*(?:\#[^\n]*)?(?=\n|\Z)")
 _QUOTES = ("'", '"', "`")
-_BLOCKED_NAMES = frozenset(
-    {"OPENAI_API_KEYS", "ANTHROPIC_API_KEYS", "ANTHROPIC_OAUTH_TOKEN", "GEMINI_API_KEYS", "GOOGLE_API_KEYS"}
-)
-_BLOCKED_ENDINGS = ("_BASE_URL", "_API_HOST")
 
 
 def parse_dotenv(text: str) -> dict[str, str]:
@@ -77,19 +73,6 @@ def _unwrapped(value: str) -> str:
     return inner.replace("\\n", "\n").replace("\\r", "\r") if quote == '"' else inner
 
 
-def is_blocked_in_cwd(name: str) -> bool:
-    """Tell whether the working directory's file may not set a variable: provider keys, `OPENCLAW_*`, hosts and base
-    URLs.
-    """
-    upper = name.upper()
-    return (
-        upper.startswith("OPENCLAW_")
-        or upper.endswith(_BLOCKED_ENDINGS)
-        or upper in _BLOCKED_NAMES
-        or upper in env_name_markers()
-    )
-
-
 class Layers:
     """What the dotenv files add to the process's variables."""
 
@@ -118,7 +101,8 @@ class Layers:
             return
         if read is None:
             return
-        variables = parse_dotenv(read[0].decode("utf-8", "replace"))
+        parsed = parse_dotenv(read[0].decode("utf-8", "replace"))
+        variables = {name: value for name, value in parsed.items() if portable_name(name)}
         if from_cwd:
             variables = {name: value for name, value in variables.items() if not is_blocked_in_cwd(name)}
         self.env = self.env.with_layer(variables, path)

@@ -33,7 +33,7 @@ def environment_facts(
     evidence = []
     for provider, rules in tables().auth_evidence.items():
         if not _is_disabled(provider, config.disabled_plugins):
-            found = next((path for rule in rules if (path := _evidence_file(rule, env, location, looked_for))), "")
+            found = next((path for rule in rules if (path := _evidence_file(rule, env, looked_for))), "")
             if found:
                 evidence.append((normalise_provider(provider), found))
     aws = _aws_file(env, location)
@@ -62,14 +62,14 @@ def _is_disabled(provider: str, disabled: tuple[str, ...]) -> bool:
     return bool(owners) and all(plugin in disabled for plugin in owners)
 
 
-def _evidence_file(rule: AuthEvidence, env: OpaqueEnv, location: HomeLocation, looked_for: list[str]) -> str:
+def _evidence_file(rule: AuthEvidence, env: OpaqueEnv, looked_for: list[str]) -> str:
     """Return the file that completes one piece of evidence, or an empty text. Only existence counts."""
     complete = all(env.get(name) for name in rule.requires_all_env) and (
         not rule.requires_any_env or any(env.get(name) for name in rule.requires_any_env)
     )
     named = env.text(rule.file_env_var) if rule.file_env_var else ""
     if named:
-        candidates = [absolute(named, location.home)]
+        candidates = [os.path.abspath(named.replace("\0", ""))]  # no `~` here: OpenClaw takes the path as it is
     else:
         candidates = [path for text in rule.fallback_paths if (path := _expanded(text, env))]
     looked_for += candidates

@@ -123,14 +123,15 @@ def _path_of(name: str, program: _Program, location: HomeLocation, env: OpaqueEn
 
 def _required(document: dict[str, object], key: str) -> str:
     text = _optional(document, key)
-    if not text:
+    if not text.strip():
         raise _Absent(f"{key} is missing")
     return text
 
 
 def _optional(document: dict[str, object], key: str) -> str:
+    """Return a text exactly as it stands: OpenClaw doesn't trim what these files hold."""
     value = document.get(key)
-    return value.strip() if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _milliseconds(document: dict[str, object], key: str, *, positive: bool) -> float:
@@ -153,8 +154,7 @@ def _codex(document: dict[str, object], written_at: float) -> _Login:
         access,
         refresh,
         float(expires_at) if sound else written_at + CODEX_DEFAULT_LIFE_S,  # type: ignore[arg-type]
-        _optional(tokens, "account_id"),
-        _optional(_claims(_optional(tokens, "id_token")), "email"),
+        _optional(tokens, "account_id").strip(),  # the e-mail in `id_token` isn't compared
     )
 
 
@@ -182,7 +182,7 @@ def _gemini(document: dict[str, object], written_at: float) -> _Login:
 def _claims(token: str) -> dict[str, object]:
     """Return the payload of a JWT without checking its signature; empty for anything else."""
     parts = token.split(".")
-    if len(parts) != 3 or len(token) > _JWT_LIMIT:
+    if len(parts) < 2 or len(token) > _JWT_LIMIT:
         return {}
     try:
         payload = base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=False)

@@ -56,6 +56,8 @@ class KeyFacts(Fact, frozen=True, gc=False):
     """Keyed digest of the secret it yields."""
     problem: str = ""
     """Why it is not resolved; empty when it is."""
+    is_text: bool = False
+    """It stands there as a text, references in text form included; some plugins take any text for a key."""
 
 
 class ConfigModel(Fact, frozen=True, gc=False):
@@ -84,11 +86,11 @@ class ProviderConfig(Fact, frozen=True, gc=False):
     """`apiKey`."""
     models: tuple[ConfigModel, ...] = ()
     has_headers: bool = False
-    """`headers` is there."""
+    """`headers` has an entry."""
     has_authorization: bool = False
-    """`headers` has an `Authorization` entry, in any case."""
+    """`headers` has an `Authorization` entry, in any case, that holds something."""
     has_auth_header: bool = False
-    """`authHeader` is there."""
+    """`authHeader` is true or false."""
     has_request: bool = False
     """`request` is there."""
 
@@ -155,6 +157,8 @@ class ConfigFacts(Fact, frozen=True, gc=False):
     """`plugins.entries.xai.config.webSearch.apiKey` or the legacy grok search key."""
     disabled_plugins: tuple[str, ...] = ()
     """Plugin ids that the config switches off."""
+    reached_plugins: tuple[str, ...] = ()
+    """Those of them that OpenClaw still asks about their own provider."""
     secrets_digest: bytes = b""
     """Digest of the `secrets` block: stores are read again when it changes, since their references depend on it."""
     findings: tuple[Finding, ...] = ()

@@ -50,6 +50,9 @@ _EXTRA_ENV_NAME_MARKERS = frozenset(
 )
 """Names that mean "read that variable" without being any provider's variable (model-auth-markers.ts @ 2026.5.22)."""
 
+_CORE_MARKERS = frozenset({"custom-local", "ollama-local", "secretref-managed"})
+"""Texts that are no secret wherever a key is expected (model-auth-markers.ts @ 2026.5.22)."""
+
 AWS_MARKERS = frozenset({"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"})
 """AWS variable names that OpenClaw stores as non-secret markers (model-auth-markers.ts @ 2026.5.22)."""
 
@@ -137,13 +140,11 @@ def env_name_markers() -> frozenset[str]:
 def is_non_secret_marker(text: str) -> bool:
     """Tell whether a text stands for "no literal secret here" (environment names are not meant: see
     `env_name_markers`).
+
+    The markers that plugin manifests add (`lmstudio-local`, `minimax-oauth`) are not among them: the published build
+    looks for the manifests in a folder that it doesn't have, and so takes those texts for keys.
     """
-    return (
-        text in tables().non_secret_auth_markers
-        or text.startswith("oauth:")
-        or text == "gcp-vertex-credentials"
-        or text in AWS_MARKERS
-    )
+    return text in _CORE_MARKERS or text.startswith("oauth:") or text in AWS_MARKERS
 
 
 @functools.cache

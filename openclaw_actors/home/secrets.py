@@ -11,7 +11,7 @@ import msgspec
 
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import KeyFacts, KeyForm
-from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.opaque import OpaqueEnv, cleaned
 from openclaw_actors.home.providers import env_name_markers, is_non_secret_marker
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,127}\Z")
@@ -81,9 +81,9 @@ def key_facts(
     if value is None:
         return KeyFacts()
     if isinstance(value, str):
-        return _of_text(value, env, secrets_config, digester, markers)
+        return msgspec.structs.replace(_of_text(value, env, secrets_config, digester, markers), is_text=True)
     if isinstance(value, dict):
-        return _of_object(value, env, secrets_config, digester)
+        return _of_object(value, env, secrets_config, digester, markers)
     return _malformed("it is neither a text nor a secret reference")
 
 
@@ -102,21 +102,30 @@ def is_secret_ref(value: object) -> bool:
 
 
 def _of_text(value: str, env: OpaqueEnv, rules: SecretRules, digester: Digester, markers: bool) -> KeyFacts:
-    text = value.strip()
+    reference = _TEXT_REFERENCE.match(value.strip())
+    if reference:
+        return _env_reference(reference["a"] or reference["b"], rules.env_default, env, rules, digester, markers)
+    # In the config a key is cleaned before anybody looks whether one is there; in a store it is only trimmed.
+    text = cleaned(value) if markers else value.strip()
     if not text:
         return KeyFacts(KeyForm.BLANK, problem="it is blank")
-    reference = _TEXT_REFERENCE.match(text)
-    if reference:
-        return _env_reference(reference["a"] or reference["b"], rules.env_default, env, rules, digester)
-    if markers and text in env_name_markers():
+    found = _stand_in(text, env, digester) if markers else None
+    return found or KeyFacts(KeyForm.LITERAL, resolved=True, digest=digester(text))
+
+
+def _stand_in(text: str, env: OpaqueEnv, digester: Digester) -> KeyFacts | None:
+    """Return the facts of a bare variable name or a marker; None when the text is neither."""
+    if text in env_name_markers():
         return _variable(KeyForm.ENV_NAME, text, env, digester)
-    if markers and is_non_secret_marker(text):
+    if is_non_secret_marker(text):
         shown = "oauth:…" if text.startswith("oauth:") else text
         return KeyFacts(KeyForm.MARKER, shown, problem="it is a marker, not a secret")
-    return KeyFacts(KeyForm.LITERAL, resolved=True, digest=digester(text))
+    return None
 
 
-def _of_object(value: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester) -> KeyFacts:
+def _of_object(
+    value: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester, markers: bool
+) -> KeyFacts:
     if not is_secret_ref(value):
         return _malformed("it is an object that is no secret reference (source, provider, id)")
     source, identifier = str(value["source"]), str(value["id"]).strip()
@@ -124,7 +133,7 @@ def _of_object(value: dict[str, object], env: OpaqueEnv, rules: SecretRules, dig
     if not _ALIAS.match(alias):
         return _malformed("its secret reference names no valid provider alias")
     if source == "env":
-        return _env_reference(identifier, alias, env, rules, digester)
+        return _env_reference(identifier, alias, env, rules, digester, markers)
     # An identifier of a form that can't be one is not repeated: it may be a secret that was pasted into the wrong
     # place.
     if source == "file":
@@ -137,7 +146,9 @@ def _of_object(value: dict[str, object], env: OpaqueEnv, rules: SecretRules, dig
     return KeyFacts(KeyForm.EXEC_REF, name, problem="exec references aren't run yet")
 
 
-def _env_reference(name: str, alias: str, env: OpaqueEnv, rules: SecretRules, digester: Digester) -> KeyFacts:
+def _env_reference(
+    name: str, alias: str, env: OpaqueEnv, rules: SecretRules, digester: Digester, markers: bool
+) -> KeyFacts:
     if not _NAME.match(name):
         return KeyFacts(KeyForm.ENV_REF, problem="its id is not a variable name (capitals, digits, underscores)")
     declared = rules.declared(alias)
@@ -151,7 +162,10 @@ def _env_reference(name: str, alias: str, env: OpaqueEnv, rules: SecretRules, di
         problem = f"the allowlist of the secrets provider {alias} lacks {name}"
     if problem:
         return KeyFacts(KeyForm.ENV_REF, name, problem=problem)
-    return _variable(KeyForm.ENV_REF, name, env, digester)
+    # Activation puts the variable's value in the reference's place, and there it is read like any other text.
+    value = env.get(name) if markers else None
+    found = _stand_in(value, env, digester) if value else None
+    return found or _variable(KeyForm.ENV_REF, name, env, digester)
 
 
 def _variable(form: KeyForm, name: str, env: OpaqueEnv, digester: Digester) -> KeyFacts:

@@ -6,24 +6,36 @@ from __future__ import annotations
 
 import re
 
+from openclaw_actors.home.guarded import is_guarded, portable_name
 from openclaw_actors.home.opaque import CONFIG, OpaqueEnv
 
 _REFERENCE = re.compile(r"(?P<escape>\$?)\$\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
-_NOT_VARIABLES = frozenset({"vars", "shellEnv"})
+_NO_NAMES = frozenset({"", "vars", "shellEnv"})
 
 
 def with_config_env(document: object, env: OpaqueEnv) -> OpaqueEnv:
-    """Return the environment with the config's `env` block below it: only over blank variables, and never with a `${`
-    in the value.
+    """Return the environment with the config's `env` block below it: only over blank variables.
+
+    Left out: blank values, values that refer to a variable, names that can't be one or are guarded. `env.NAME` wins
+    over `env.vars.NAME` (config-env-vars.ts).
     """
     block = document.get("env") if isinstance(document, dict) else None
     if not isinstance(block, dict):
         return env
     inner = block.get("vars")
-    wanted: dict[str, object] = dict(inner) if isinstance(inner, dict) else {}
-    wanted.update((name, value) for name, value in block.items() if name not in _NOT_VARIABLES)
-    variables = {name: value for name, value in wanted.items() if name and isinstance(value, str) and "${" not in value}
+    wanted: dict[str, str] = {}
+    for part in (inner if isinstance(inner, dict) else {}, block):
+        for spelled, value in part.items():
+            name = portable_name(spelled)
+            if isinstance(value, str) and value.strip() and name not in _NO_NAMES and not is_guarded(name):
+                wanted[name] = value
+    variables = {name: value for name, value in wanted.items() if not _refers(value)}
     return env.with_layer(variables, CONFIG, over_blank=True)
+
+
+def _refers(text: str) -> bool:
+    """Tell whether a text holds a reference to a variable; an escaped one is none."""
+    return any(not found["escape"] for found in _REFERENCE.finditer(text))
 
 
 class Substitution:

@@ -1,4 +1,4 @@
-"""Builders of OpenClaw homes in a temporary folder. Every secret in them holds the canary marker, which may show nowhere."""
+"""Builders of OpenClaw homes in a temporary folder. Every secret in them holds the canary marker."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Supervise(Protocol):
 
 
 class Home:
-    """A home on disk, a user's folder beside it, and the environment that leads there; nobody else's credentials count."""
+    """A home on disk, a user's folder beside it, and the environment that leads there."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "home"
@@ -189,7 +189,7 @@ class SqliteOwner:
 
 
 def write_from_another_process(code: str, *arguments: object) -> None:
-    """Run code in another process, with this module's names imported and `sys.argv[1:]` as given, and wait for its end."""
+    """Run code in another process, with this module's names and `sys.argv[1:]` as given, and wait for its end."""
     script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom homes import *\n{code}"
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False

@@ -114,7 +114,7 @@ def test_a_rate_limit_of_one_model_rests_only_that_model(shared: Home, supervise
 
 @pytest.mark.parametrize("reason", ["format", "model_not_found", "server_error"])
 def test_faults_of_the_request_change_no_verdict(reason: str, shared: Home, supervise: Supervise) -> None:
-    """A bad request, an unknown model or a broken server says nothing of a credential: nothing changes, nothing is written."""
+    """A bad request, an unknown model or a broken server says nothing of a credential: no change, no write."""
     supervisor = supervise(shared)
     before = supervisor.stats()
     supervisor.report_failure("openai:work", reason)
@@ -163,7 +163,7 @@ def test_a_refused_shared_key_is_hidden_for_all_agents(
 
 
 def test_a_burst_of_failures_costs_at_most_two_checks(home: Home, supervise: Supervise) -> None:
-    """1,000 concurrent refusals of one credential are one offence: at most two checks, of that provider, none of others."""
+    """1,000 concurrent refusals of one credential are one offence: at most two checks, none of other providers."""
     home.write_config().write_profiles(openai__work=api_key("openai"), mistral__work=api_key("mistral"))
     supervisor = supervise(home)
     before, openai = supervisor.stats(), supervisor.verdict("openai").generation
@@ -198,7 +198,8 @@ def test_a_success_frees_a_resting_credential(shared: Home, supervise: Supervise
 
 
 @pytest.mark.xfail(
-    strict=True, reason="a new secret starts without a ledger entry, so the old secret's windows on disk are held against it"
+    strict=True,
+    reason="a new secret starts without a ledger entry, so the old secret's windows on disk are held against it",
 )
 def test_a_new_secret_is_not_the_refused_one(shared: Home, supervise: Supervise) -> None:
     """A refusal holds for the very secret: a new one counts as soon as it is read, whatever the window says."""
@@ -208,7 +209,7 @@ def test_a_new_secret_is_not_the_refused_one(shared: Home, supervise: Supervise)
     assert eventually(lambda: "openai:work" in shared.usage())
     assert answered(supervisor)
     shared.write_profiles(openai__work=api_key("openai", "rotated"), mistral__work=api_key("mistral"))
-    assert eventually(lambda: supervisor.has_auth("openai"))
+    assert eventually(lambda: supervisor.has_auth("openai"), 2.0)
     assert eventually(lambda: supervisor.verdict("openai").fresh)
     assert supervisor.has_auth("openai")
 

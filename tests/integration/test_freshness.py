@@ -1,10 +1,9 @@
-"""What happens on disk shows in the answers, and what changes nothing costs nothing: real files, threads and processes."""
+"""What happens on disk shows in the answers, and what changes nothing costs nothing: real files and processes."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 
 import pytest
 from homes import (
@@ -52,11 +51,11 @@ def small(home: Home) -> Home:
 
 
 @pytest.fixture
-def running(small: Home, supervise: Supervise) -> Iterator[AuthSupervisor]:
+def running(small: Home, supervise: Supervise) -> AuthSupervisor:
     """Return a warm supervisor on the small home, its watches in place."""
     supervisor = supervise(small)
     assert eventually(lambda: supervisor.health().condition("Watching"))
-    yield supervisor
+    return supervisor
 
 
 # ------------------------------------------------------------------------------------------------------------ stores
@@ -123,7 +122,7 @@ def test_a_login_after_a_logout_is_seen(small: Home, running: AuthSupervisor) ->
 
 
 def test_a_malformed_store_keeps_the_last_good_answer(small: Home, running: AuthSupervisor) -> None:
-    """A broken file changes no answer, presence included; it shows in health and as not fresh until a good one clears it."""
+    """A broken file changes no answer, presence included; health says so, and not fresh, until a good one comes."""
     revision = running.snapshot().revision
     replace_text(small.profiles_path(), '{"version": 1, "profiles": {"openai:work": {"key": "' + secret("torn"))
     assert eventually(lambda: bad(running, "StoresReadable"))

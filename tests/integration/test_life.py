@@ -1,4 +1,4 @@
-"""From import to stop: nothing runs before start, nothing but what a source blocks runs after stop, and deaths are survived."""
+"""From import to stop: nothing runs before start, nothing unblocked runs after stop, deaths are survived."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from homes import Home, Supervise, api_key, eventually, replace_text, secret
 from openclaw_actors import AuthSupervisor, ForkedError, NotRunningError, Scope, Settings, State
 from openclaw_actors.actors.auth_state import AuthStateActor
 from openclaw_actors.auth.evaluation import Evaluation
-from openclaw_actors.home import reader as home_reader
+from openclaw_actors.home.external_cli import read_cli
 from openclaw_actors.ids import Generation
 from openclaw_actors.messages import ReportSuccess, Reread, WarmScope, WatchSource
 
@@ -63,9 +63,9 @@ def small(home: Home) -> Home:
 
 @pytest.fixture
 def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Have the reading of the Codex login block, like a dead mount does, until the test ends; set when it is reached."""
+    """Have the reading of the Codex login block, as on a dead mount, until the test ends; set once reached."""
     reached, release = threading.Event(), threading.Event()
-    genuine = home_reader.read_cli
+    genuine = read_cli
 
     def block(name: str, **options: Any) -> object:
         if name == "codex":
@@ -73,7 +73,7 @@ def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             release.wait(30)
         return genuine(name, **options)
 
-    monkeypatch.setattr(home_reader, "read_cli", block)
+    monkeypatch.setattr("openclaw_actors.home.reader.read_cli", block)
     yield reached
     release.set()
 
@@ -109,6 +109,27 @@ print([name for name in sys.modules
        if name.startswith("openclaw_actors.") or name in ("pykka", "msgspec", "watchdog", "loguru", "asyncio")])
 """
     assert run_script(code).strip() == "[]"
+
+
+def test_a_whole_life_opens_no_connection(small: Home) -> None:
+    """Warming, reading, listing, reporting and stopping make no network connection, resolve no name, run no program."""
+    code = """
+import sys
+seen = []
+def look(event, arguments):
+    if event in {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.exec", "os.posix_spawn"}:
+        seen.append(event)
+sys.addaudithook(look)
+from openclaw_actors import AuthSupervisor
+with AuthSupervisor(sys.argv[1], env={"HOME": sys.argv[1]}) as supervisor:
+    assert supervisor.wait_warm(20)
+    supervisor.models(view="all")
+    supervisor.report_failure("openai:work", "auth")
+    supervisor.recheck()
+    supervisor.reload_config()
+print(seen)
+"""
+    assert run_script(code, small.path).strip() == "[]"
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -170,8 +191,7 @@ def test_with_starts_and_stops(small: Home) -> None:
     """The context manager leaves no thread and no descriptor, also when its body raises."""
     before = open_files()
     with pytest.raises(ZeroDivisionError), AuthSupervisor(small.path, env=small.env) as supervisor:
-        assert supervisor.wait_warm(10)
-        raise ZeroDivisionError
+        assert supervisor.wait_warm(10) / 0
     assert our_threads() == []
     assert open_files() == before
 
@@ -217,7 +237,7 @@ def test_stop_at_any_moment_of_the_first_warm(home: Home) -> None:
 
 
 def test_stop_with_a_blocked_source_returns_in_time_and_names_it(small: Home, blocked: threading.Event) -> None:
-    """What a source blocks is left behind as a named daemon and said in health; nothing else is, and stop keeps its time."""
+    """What a source blocks stays as a named daemon, said in health; nothing else does, and stop keeps its time."""
     supervisor = AuthSupervisor(small.path, env=small.env).start()
     assert blocked.wait(5)
     assert supervisor.wait_warm(5), "a slow login must not hold up the first answers"
@@ -225,16 +245,14 @@ def test_stop_with_a_blocked_source_returns_in_time_and_names_it(small: Home, bl
     supervisor.stop(1.0)
     assert time.monotonic() - began < 1.5
     left = [thread for thread in threading.enumerate() if thread.name.startswith("openclaw")]
-    assert all(thread.daemon and thread.name.startswith("openclaw-reader") for thread in left)
+    assert all(thread.daemon and thread.name.startswith("openclaw-reader") for thread in left), left
     assert len(left) == 1
     condition = supervisor.health().condition("ActorsAlive")
     assert condition is not None
     assert (condition.reason, "cli:codex" in condition.message) == ("StoppedWithLeftovers", True)
 
 
-def test_stop_with_a_blocked_first_reading_returns_in_time(
-    small: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stop_with_a_blocked_first_reading_returns_in_time(small: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even when nothing could be read yet, stop returns within its deadline."""
     reached, release = threading.Event(), threading.Event()
 
@@ -243,7 +261,7 @@ def test_stop_with_a_blocked_first_reading_returns_in_time(
         release.wait(30)
         raise OSError
 
-    monkeypatch.setattr(home_reader, "read_json5", block)
+    monkeypatch.setattr("openclaw_actors.home.reader.read_json5", block)
     supervisor = AuthSupervisor(small.path, env=small.env).start()
     try:
         assert reached.wait(5)
@@ -282,7 +300,7 @@ def test_a_stop_does_not_wait_for_the_grace_of_a_slow_source(small: Home, superv
 
 
 def test_a_forked_child_reads_on_and_may_not_send_events(small: Home) -> None:
-    """After fork the child's reads go on, not fresh; its events raise ForkedError; its stop returns; the parent is untouched."""
+    """After fork the child's reads go on, not fresh, its events raise ForkedError, and the parent is untouched."""
     code = """
 import os, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks with threads: that is the point here
@@ -389,12 +407,19 @@ def bad_warm() -> WarmScope:
     return WarmScope(generation=Generation(10**9), scope=scope, reason="bad", cause_at=0.0, reread=Reread.NOTHING)
 
 
+def kill_warmer(supervisor: AuthSupervisor) -> None:
+    """Have the warmer die of a message, and wait until it was started again."""
+    restarts = supervisor.stats().restarts
+    assert eventually(lambda: supervisor._runtime.warmer.tell(bad_warm()))
+    assert eventually(lambda: supervisor.stats().restarts == restarts + 1), supervisor.stats()
+
+
 def test_the_death_of_the_warmer_is_survived(home: Home, supervise: Supervise) -> None:
     """Answers stay while it is dead; it is started again, counted, and later changes are seen."""
     home.agents("main", "ops").write_config().write_profiles(openai__work=api_key("openai"))
     supervisor = supervise(home)
-    supervisor._runtime.warmer.tell(bad_warm())
-    assert eventually(lambda: supervisor.stats().restarts == 1)
+    kill_warmer(supervisor)
+    assert supervisor.stats().restarts == 1
     assert supervisor.has_auth("openai")
     home.write_profiles(openai__work=api_key("openai"), zai__me=api_key("zai"))
     assert eventually(lambda: all(supervisor.has_auth("zai", agent_id=one) for one in ("main", "ops")))
@@ -402,19 +427,16 @@ def test_the_death_of_the_warmer_is_survived(home: Home, supervise: Supervise) -
     assert eventually(lambda: supervisor.health().ok), supervisor.health()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="after its restart the warmer sweeps published agents for a login that was read, before their stores are",
-)
 def test_a_restart_of_the_warmer_changes_no_answer(home: Home, supervise: Supervise) -> None:
     """Nothing changed, so nobody hears of a change: no answer is taken back while everything is read again."""
     home.agents("main", "ops").write_config().write_profiles(openai__work=api_key("openai"))
     supervisor = supervise(home)
     changes: list[object] = []
     supervisor.subscribe(lambda change: changes.append((change.provider, change.old.state, change.new.state)))
-    for restarts in (1, 2, 3):
-        supervisor._runtime.warmer.tell(bad_warm())
-        assert eventually(lambda wanted=restarts: supervisor.stats().restarts == wanted)  # type: ignore[misc]
+    for _ in range(3):
+        warms = supervisor.stats().warms
+        kill_warmer(supervisor)
+        assert eventually(lambda enough=warms: supervisor.stats().warms > enough)  # type: ignore[misc]
         assert eventually(lambda: supervisor.verdict("openai").fresh)
     assert supervisor.snapshot().revision == 1
     assert changes == []
@@ -431,7 +453,8 @@ def test_an_event_that_dies_with_the_warmer_is_answered_by_the_next_one(small: H
 
 
 @pytest.mark.xfail(
-    strict=True, reason="a restarted warmer has no last good facts of a broken store and publishes `unknown` over the answer"
+    strict=True,
+    reason="a restarted warmer has no last good facts of a broken store and publishes `unknown` over the answer",
 )
 def test_a_restart_with_a_broken_store_keeps_the_last_good_answer(small: Home, supervise: Supervise) -> None:
     """A warmer that comes back and can't read a store publishes nothing worse than what is shown."""
@@ -444,8 +467,8 @@ def test_a_restart_with_a_broken_store_keeps_the_last_good_answer(small: Home, s
 
     assert eventually(broken)
     reads = supervisor.stats().store_reads
-    supervisor._runtime.warmer.tell(bad_warm())
-    assert eventually(lambda: supervisor.stats().restarts == 1 and supervisor.stats().store_reads > reads + 1)
+    kill_warmer(supervisor)
+    assert eventually(lambda: supervisor.stats().store_reads > reads + 2)
     verdict = supervisor.verdict("openai")
     assert (verdict.state, verdict.presence, verdict.fresh) == ("usable", True, False)
 
@@ -484,9 +507,7 @@ def test_the_death_of_an_agents_actor_is_survived(home: Home, supervise: Supervi
     assert supervisor.stats().restarts == 1
 
 
-def test_a_check_that_raises_is_tried_again(
-    home: Home, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_check_that_raises_is_tried_again(home: Home, supervise: Supervise, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in one check leaves the old answers and no agent that is never answered again."""
     home.agents("main").write_config().write_profiles(openai__work=api_key("openai"))
     supervisor = supervise(home)

@@ -26,6 +26,7 @@ NOW = 1_795_000_000.0
 MAIN = StoreId("/home/u/.openclaw/agents/main/agent")
 LITERAL = KeyFacts(KeyForm.LITERAL, resolved=True, digest=b"secret")
 BLANK = KeyFacts(KeyForm.BLANK, problem="it is blank")
+TEXT_REF = KeyFacts(KeyForm.ENV_REF, "UNSET", problem="UNSET is not set", is_text=True)
 ROW = (ConfigModel("m"),)
 LOCAL_URL = "http://127.0.0.1:9/v1"
 REMOTE_URL = "https://llm.example.invalid/v1"
@@ -80,6 +81,7 @@ def index_of(
     aws_file: str = "",
     xai_key: KeyFacts | None = None,
     disabled: tuple[str, ...] = (),
+    reached: tuple[str, ...] = (),
     unread: tuple[tuple[str, str], ...] = (),
     catalog: tuple[str, ...] = (),
 ) -> SharedIndex:
@@ -102,6 +104,7 @@ def index_of(
                     auth_order=tuple((normalise_provider(name), ids) for name, ids in (order or {}).items()),
                     xai_search_key=xai_key or KeyFacts(),
                     disabled_plugins=disabled,
+                    reached_plugins=reached,
                 ),
                 EnvironmentFacts(
                     tuple(EnvVar(name, name.encode(), "environment") for name in sorted(env)),

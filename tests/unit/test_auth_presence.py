@@ -11,6 +11,7 @@ from facts_builders import (
     NOW,
     REMOTE_URL,
     ROW,
+    TEXT_REF,
     api_key,
     cli,
     entry,
@@ -159,7 +160,10 @@ def test_a_vllm_server_in_the_lan_counts() -> None:
         ("http://10.example.com", False, False),
         ("http://1.2.3.4.5", False, False),
         ("127.0.0.1:80", False, False),
-        ("localhost:11434", False, False),
+        ("localhost:11434", False, True),
+        ("file:///x", False, True),
+        ("foo://localhost:1", True, True),
+        ("http://", False, False),
         ("invalid:", False, False),
         ("http://localhost:99999", False, False),
         ("", False, False),
@@ -180,11 +184,18 @@ def test_local_hosts(url: str, core: bool, ollama: bool) -> None:
         (entry("ollama", url="http://127.0.0.1:11435"), True),
         (entry("ollama", url="http://gpubox:11434"), True),
         (entry("ollama", url="https://ollama.example.invalid", models=ROW), False),
-        (entry("ollama", auth="oauth"), True),
-        (entry("ollama", has_auth_header=True), True),
-        (entry("ollama", has_headers=True), True),
-        (entry("ollama", has_request=True), True),
-        (entry("ollama", env_ref("UNSET", is_set=False)), True),
+        (entry("ollama", auth="oauth"), False),
+        (entry("ollama", has_auth_header=True, has_headers=True, has_request=True), False),
+        (entry("ollama", env_ref("UNSET", is_set=False)), False),
+        (entry("ollama", TEXT_REF), False),
+        (entry("openai", TEXT_REF, api="ollama"), True),
+        (entry("openai", env_ref("UNSET", is_set=False), api="ollama"), False),
+        (entry("openai", api="ollama", auth="oauth"), True),
+        (entry("openai", api="ollama", has_auth_header=True), True),
+        (entry("openai", api="ollama", has_headers=True), True),
+        (entry("openai", api="ollama", has_request=True), True),
+        (entry("openai", api="ollama"), False),
+        (entry("ollama", TEXT_REF, url="http://127.0.0.1:11434", auth="oauth", has_headers=True), False),
         (entry("ollama"), False),
         (entry("mine", api="ollama", url="http://gpubox:1", models=ROW, auth="oauth"), True),
         (entry("mine", BLANK, api="ollama", url="http://[fd00::1]:1", models=ROW), True),
@@ -203,7 +214,7 @@ def test_the_ollama_plugin_wants_a_meaningful_local_entry(found: ProviderConfig,
     [
         (entry("lmstudio", models=ROW), True),
         (entry("lmstudio", BLANK, models=ROW, url=REMOTE_URL, auth="oauth"), True),
-        (entry("lmstudio", marker("lmstudio-local"), models=ROW, url=REMOTE_URL), True),
+        (entry("lmstudio", LITERAL, models=ROW, url=REMOTE_URL), True),
         (entry("lmstudio", marker("custom-local"), models=ROW), True),
         (entry("lmstudio", marker("ollama-local"), models=ROW), False),
         (entry("lmstudio", env_ref("UNSET", is_set=False), models=ROW), False),
@@ -216,19 +227,47 @@ def test_the_lmstudio_plugin_wants_models_and_no_other_key(found: ProviderConfig
     assert present("lmstudio", index_of(found)) is answer
 
 
-def test_a_plugin_providers_own_entry_may_be_an_ollama_server() -> None:
-    """A provider with a plugin of its own is asked about both ways, so that either one counts."""
+def test_an_entry_with_the_ollama_api_is_asked_of_one_plugin_alone() -> None:
+    """The ollama plugin answers in place of lmstudio's and xai's; the Claude one before it; one that is off is out."""
     keyed = env_ref("UNSET", is_set=False)
     assert present("lmstudio", index_of(entry("lmstudio", keyed, api="ollama", url="http://gpubox:1", models=ROW)))
-    assert present("lmstudio", index_of(entry("lmstudio", api="ollama", url=REMOTE_URL, models=ROW)))
-    unset = index_of(entry("xai", api="ollama", url="http://gpubox:1", models=ROW), xai_key=keyed)
-    assert present("xai", unset)
+    remote = entry("lmstudio", api="ollama", url=REMOTE_URL, models=ROW)
+    assert not present("lmstudio", index_of(remote))
+    assert present("lmstudio", index_of(remote, disabled=("ollama",)))
+    assert not present("lmstudio", index_of(remote, disabled=("ollama", "lmstudio")))
+    local = entry("xai", api="ollama", url="http://gpubox:1", models=ROW)
+    assert present("xai", index_of(local, xai_key=keyed))
+    assert present("xai", index_of(local, disabled=("xai",)))
+    assert not present("xai", index_of(local, disabled=("ollama",)))
+    claude = entry("claude-cli", api="ollama", url="http://gpubox:1", models=ROW)
+    assert not present("claude-cli", index_of(claude))
+    assert present("claude-cli", index_of(claude, disabled=("anthropic",)))
+
+
+def test_a_plugin_that_is_off_may_still_be_reached_for_its_own_provider() -> None:
+    """What the last look reaches counts for the plugin's own id, not for others with its API, nor as evidence."""
+    own, other = (
+        entry("ollama", url=LOCAL_URL, models=ROW),
+        entry("mine", api="ollama", url=LOCAL_URL, auth="oauth", models=ROW),
+    )
+    reached = index_of(own, other, disabled=("google", "ollama"), reached=("google", "ollama"), vertex_file="/adc.json")
+    assert present("ollama", reached)
+    assert not present("mine", reached)
+    assert not present("google-vertex", reached)
+    assert not present("ollama", index_of(own, disabled=("ollama",)))
 
 
 def test_the_xai_plugin_takes_the_web_search_key() -> None:
     """The web search key of xai is a key of xai; an unset reference isn't, nor a switched-off plugin's."""
     assert present("xai", index_of(xai_key=LITERAL))
+    assert present("x-ai", index_of(xai_key=LITERAL))
+    assert not present("x-ai", index_of(env=("XAI_API_KEY",)))
+    assert not present("x-ai", index_of(xai_key=LITERAL, disabled=("xai",)))
     assert not present("xai", index_of(xai_key=env_ref("UNSET", is_set=False)))
+    assert present("xai", index_of(xai_key=TEXT_REF))
+    assert present("xai", index_of(xai_key=KeyFacts(KeyForm.MARKER, "custom-local", problem="a marker", is_text=True)))
+    managed = KeyFacts(KeyForm.MARKER, "secretref-managed", problem="a marker", is_text=True)
+    assert not present("xai", index_of(xai_key=managed))
     assert not present("xai", index_of(xai_key=LITERAL, disabled=("xai",)))
 
 

@@ -308,11 +308,67 @@ def test_all_plugins_off_names_them_all(tmp_path: Path) -> None:
     assert {"ollama", "xai", "google"} <= set(facts(tmp_path, "{plugins: {enabled: false}}").disabled_plugins)
 
 
+@pytest.mark.parametrize(
+    ("block", "off", "reached"),
+    [
+        ("{}", "", ""),
+        ("{allow: []}", "", ""),
+        ("{enabled: false}", "anthropic google lmstudio ollama xai", "anthropic google lmstudio ollama xai"),
+        (
+            "{enabled: false, entries: {ollama: {enabled: false}}}",
+            "anthropic google lmstudio ollama xai",
+            "anthropic google lmstudio xai",
+        ),
+        ("{enabled: false, allow: ['ollama']}", "anthropic google lmstudio ollama xai", "ollama"),
+        ("{deny: [' Ollama ']}", "ollama", ""),
+        ("{entries: {OLLAMA: {enabled: false}}}", "ollama", ""),
+        ("{allow: ['ollama']}", "anthropic google lmstudio xai", ""),
+        ("{allow: ['openai']}", "anthropic google lmstudio ollama xai", ""),
+        ("{allow: ['openai'], entries: {xai: {config: {}}}}", "anthropic google lmstudio ollama xai", "xai"),
+        ("{allow: ['openai'], entries: {ollama: {enabled: true}}}", "anthropic google lmstudio ollama xai", "ollama"),
+        ("{allow: ['openai'], entries: {ollama: {}}}", "anthropic google lmstudio ollama xai", ""),
+        ("{allow: ['deepseek'], entries: {xai: {config: {}}}}", "anthropic google lmstudio ollama xai", ""),
+        (
+            "{allow: ['ollama'], deny: ['ollama'], entries: {xai: {config: {}}}}",
+            "anthropic google lmstudio ollama xai",
+            "xai",
+        ),
+    ],
+)
+def test_plugins_are_switched_off_and_some_still_reached(tmp_path: Path, block: str, off: str, reached: str) -> None:
+    """`enabled`, `deny`, entries and a non-empty `allow` switch off; the last look reaches some all the same."""
+    config = facts(tmp_path, f"{{plugins: {block}}}")
+    looked_at = {"anthropic", "google", "lmstudio", "ollama", "xai"}
+    assert sorted(looked_at & set(config.disabled_plugins)) == off.split()
+    assert sorted(looked_at & set(config.reached_plugins)) == reached.split()
+
+
+def test_headers_count_by_what_they_hold(tmp_path: Path) -> None:
+    """An empty headers object is none, and an Authorization header that is blank isn't given."""
+    text = """{models: {providers: {
+        a: {headers: {}},
+        b: {headers: {' authorization ': ' '}},
+        c: {headers: {Authorization: {source: 'env', provider: 'default', id: 'X'}}},
+    }}}"""
+    found = {p.id: (p.has_headers, p.has_authorization) for p in facts(tmp_path, text).providers}
+    assert found == {"a": (False, False), "b": (True, False), "c": (True, True)}
+
+
+def test_the_evidence_file_is_named_without_a_tilde(tmp_path: Path) -> None:
+    """`GOOGLE_APPLICATION_CREDENTIALS` is a path as it stands: `~` is no home there."""
+    write(tmp_path / "adc.json", "{}")
+    write(tmp_path / ".openclaw/openclaw.json", "{}")
+    env = {"HOME": str(tmp_path), "GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "l"}
+    for named, found in ((str(tmp_path / "adc.json"), True), ("~/adc.json", False)):
+        home = HomeReader(env=env | {"GOOGLE_APPLICATION_CREDENTIALS": named}, cwd=str(tmp_path)).read_home()
+        assert bool(home.environment.evidence_files) is found
+
+
 def test_dotenv_layers_fill_the_environment_in_order(tmp_path: Path) -> None:
-    """Process, then the working directory's file without keys, the state dir's, then gateway.env of a default home."""
+    """Process, then what the working directory's file may set, the state dir's, then gateway.env of a default home."""
     state, cwd = tmp_path / ".openclaw", tmp_path / "cwd"
-    write(cwd / ".env", "GROQ_API_KEY=blocked\nMY_KEY=cwd\n")
-    write(state / ".env", "GROQ_API_KEY=state\nMY_KEY=state\nXAI_API_KEY=state\n")
+    write(cwd / ".env", "ANTHROPIC_API_KEY=blocked\nGROQ_API_KEY=cwd\nMY_KEY=cwd\nMY.KEY=odd\n")
+    write(state / ".env", "ANTHROPIC_API_KEY=state\nGROQ_API_KEY=state\nMY_KEY=state\nXAI_API_KEY=state\n")
     write(tmp_path / ".config/openclaw/gateway.env", "XAI_API_KEY=late\nZAI_API_KEY=late\n")
     write(
         state / "openclaw.json",
@@ -323,7 +379,8 @@ def test_dotenv_layers_fill_the_environment_in_order(tmp_path: Path) -> None:
     assert {variable.name: variable.origin for variable in home.environment.variables} == {
         "OPENAI_API_KEY": "environment",
         "MY_KEY": str(cwd / ".env"),
-        "GROQ_API_KEY": str(state / ".env"),
+        "ANTHROPIC_API_KEY": str(state / ".env"),
+        "GROQ_API_KEY": str(cwd / ".env"),
         "XAI_API_KEY": str(state / ".env"),
         "ZAI_API_KEY": str(tmp_path / ".config/openclaw/gateway.env"),
         "VENICE_API_KEY": "config env",

@@ -34,7 +34,7 @@ def read(home: Path, name: str, path: str, content: object, **env: str) -> CliFa
 
 
 def test_codex_expires_with_its_token_or_an_hour_after_the_file(tmp_path: Path) -> None:
-    """`exp` of the access JWT, else the file's time plus one hour; account and e-mail become digests."""
+    """`exp` of the access JWT, else the file's time plus one hour; the account becomes a digest, the e-mail is left."""
     tokens = {
         "access_token": jwt(exp=4102444800),
         "refresh_token": CANARY,
@@ -45,7 +45,10 @@ def test_codex_expires_with_its_token_or_an_hour_after_the_file(tmp_path: Path) 
     assert (facts.found, facts.provider, facts.profile_id) == (True, "openai-codex", "openai-codex:default")
     assert (facts.expires_at, facts.kind, facts.has_refresh) == (4102444800.0, "oauth", True)
     assert facts.account is not None
-    assert facts.email is not None
+    assert facts.email is None
+    two_parts = jwt(exp=4102444800).rpartition(".")[0]
+    unsigned = read(tmp_path, "codex", ".codex/auth.json", {"tokens": tokens | {"access_token": two_parts}})
+    assert unsigned.expires_at == 4102444800.0
     opaque = read(tmp_path, "codex", ".codex/auth.json", {"tokens": tokens | {"access_token": CANARY}})
     assert opaque.expires_at == pytest.approx(os.stat(tmp_path / ".codex/auth.json").st_mtime + 3600)
 
@@ -69,6 +72,7 @@ def test_claude_without_refresh_is_a_token_and_needs_an_expiry(tmp_path: Path) -
     assert (facts.found, facts.kind, facts.expires_at, facts.provider) == (True, "oauth", 4102444800.0, "claude-cli")
     assert facts.profile_id == "anthropic:claude-cli"
     assert read(tmp_path, "claude", path, {"claudeAiOauth": login | {"refreshToken": ""}}).kind == "token"
+    assert read(tmp_path, "claude", path, {"claudeAiOauth": login | {"refreshToken": " "}}).kind == "oauth"
     for bad in (0, -1, "soon", None, True):
         facts = read(tmp_path, "claude", path, {"claudeAiOauth": login | {"expiresAt": bad}})
         assert (facts.found, bool(facts.problem)) == (False, True)

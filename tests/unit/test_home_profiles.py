@@ -252,6 +252,22 @@ def test_digests_follow_their_half_of_the_store_only(tmp_path: Path) -> None:
     assert changed[1] == first[1]
 
 
+def test_a_legacy_oauth_entry_may_name_its_own_provider_and_type(tmp_path: Path) -> None:
+    """What an entry of oauth.json says of itself wins over its key; an unknown type is oauth."""
+    entries = {
+        "codex": {"access": "a", "provider": "groq"},
+        "mine": {"type": "api_key", "provider": "Z.AI", "key": "k"},
+        "odd": {"type": "weird", "access": "a"},
+    }
+    put(tmp_path / "credentials", "oauth.json", entries)
+    facts = reader_of(tmp_path).read_store(StoreId(str(tmp_path / "agents/main/agent")))
+    assert [(profile.id, profile.provider, profile.kind) for profile in facts.profiles] == [
+        ("codex:default", "groq", "oauth"),
+        ("mine:default", "zai", "api_key"),
+        ("odd:default", "odd", "oauth"),
+    ]
+
+
 def test_legacy_files_are_read_in_place_for_every_agent(tmp_path: Path) -> None:
     """auth.json of the dir, then oauth.json of the home unless the id exists; nothing is written."""
     folder = tmp_path / "agents/ops/agent"
@@ -438,6 +454,19 @@ def test_a_default_login_gives_way_to_a_newer_inherited_one_of_the_same_person(
     assert dict(view.order) == {"p": (taken or "p:default",)}
     assert owners[taken or "p:default"] == ("m" if taken else "o")
     assert bool(view.usage) == (taken is None)
+
+
+def test_the_own_profile_with_the_inherited_ones_id_stays_unless_it_is_an_older_login() -> None:
+    """A repair takes an inherited login in, but puts it over an own profile only if that is an older login."""
+    main = side("m", oauth("p:me", 9))
+    rivals = (
+        (oauth("p:me", 5), ("m",)),
+        (oauth("p:me", 12), ("o",)),
+        (ProfileFacts("p:me", ProviderId("p"), "api_key"), ("o",)),
+    )
+    for rival, owners in rivals:
+        view = merge(main, side("o", oauth("p:default", 1), rival))
+        assert ([profile.id for profile in view.profiles], view.owners) == (["p:me"], owners)
 
 
 def test_an_inherited_login_that_is_over_repairs_nothing() -> None:

@@ -10,15 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_actors.home.digest import Digester
-from openclaw_actors.home.dotenv import is_blocked_in_cwd, parse_dotenv
+from openclaw_actors.home.dotenv import parse_dotenv
 from openclaw_actors.home.facts import KeyForm
+from openclaw_actors.home.guarded import is_blocked_in_cwd, is_guarded, portable_name
 from openclaw_actors.home.opaque import OpaqueEnv, cleaned
 from openclaw_actors.home.secrets import Resolver, SecretRules, key_facts, secret_rules
 from openclaw_actors.home.substitution import Substitution, with_config_env
 from openclaw_actors.home.urls import public_url
 
 DIGESTER = Digester(b"k" * 32)
-ENV = OpaqueEnv({"SET_KEY": "s3cret", "BLANK_KEY": " \n", "OPENAI_API_KEY": "o"})
+ENV = OpaqueEnv(
+    {
+        "SET_KEY": "s3cret",
+        "BLANK_KEY": " \n",
+        "OPENAI_API_KEY": "o",
+        "MARKER_KEY": "ollama-local",
+        "NAME_KEY": "GROQ_API_KEY",
+    }
+)
 RULES = secret_rules(
     {
         "defaults": {"file": "vault", "exec": "Not Valid"},
@@ -56,9 +65,14 @@ RULES = secret_rules(
         ("custom-local", KeyForm.MARKER, False),
         ("ollama-local", KeyForm.MARKER, False),
         ("secretref-managed", KeyForm.MARKER, False),
-        ("lmstudio-local", KeyForm.MARKER, False),
-        ("minimax-oauth", KeyForm.MARKER, False),
-        ("gcp-vertex-credentials", KeyForm.MARKER, False),
+        ("lmstudio-local", KeyForm.LITERAL, True),
+        ("minimax-oauth", KeyForm.LITERAL, True),
+        ("gcp-vertex-credentials", KeyForm.LITERAL, True),
+        ("ключ", KeyForm.BLANK, False),
+        ("\u2028", KeyForm.BLANK, False),
+        ("$MARKER_KEY", KeyForm.MARKER, False),
+        ({"source": "env", "id": "MARKER_KEY"}, KeyForm.MARKER, False),
+        ({"source": "env", "id": "NAME_KEY"}, KeyForm.ENV_NAME, False),
         ("oauth:whatever", KeyForm.MARKER, False),
         ("AWS_PROFILE", KeyForm.MARKER, False),
         ({"source": "env", "provider": "default", "id": "SET_KEY"}, KeyForm.ENV_REF, True),
@@ -83,6 +97,7 @@ def test_a_key_is_read_by_the_rules_of_references_and_markers(value: object, for
     """Every form of formats 1.3 and 4.5 is told apart; only what yields a secret has a digest and no problem."""
     facts = key_facts(value, ENV, RULES, DIGESTER)
     assert (facts.form, facts.resolved) == (form, resolved)
+    assert facts.is_text is isinstance(value, str)
     assert (facts.digest is not None) == resolved
     assert bool(facts.problem) != (resolved or form is KeyForm.ABSENT)
     assert "pasted" not in repr(facts)
@@ -105,6 +120,8 @@ def test_markers_mean_nothing_in_a_store() -> None:
     """A stored key that looks like a marker is a key; a reference is still a reference."""
     resolver = Resolver(ENV, SecretRules(), DIGESTER)
     assert resolver.stored("OPENAI_API_KEY").form is KeyForm.LITERAL
+    assert resolver.stored("$MARKER_KEY").form is KeyForm.ENV_REF
+    assert resolver.stored("ключ").form is KeyForm.LITERAL
     assert resolver.stored("${SET_KEY}").form is KeyForm.ENV_REF
 
 
@@ -118,8 +135,8 @@ def test_what_holds_the_environment_shows_no_value(holder: object) -> None:
 
 def test_the_environment_iterates_names_and_copies_to_itself() -> None:
     """Names are no secret; a copy is the same object."""
-    assert sorted(ENV) == ["BLANK_KEY", "OPENAI_API_KEY", "SET_KEY"]
-    assert len(ENV) == 3
+    assert sorted(ENV) == ["BLANK_KEY", "MARKER_KEY", "NAME_KEY", "OPENAI_API_KEY", "SET_KEY"]
+    assert len(ENV) == 5
     assert "SET_KEY" in ENV
     assert copy.deepcopy(ENV) is copy.copy(ENV) is ENV
     assert "s3cret" not in repr(list(ENV))
@@ -193,12 +210,61 @@ def test_any_text_is_a_dotenv_file(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["OPENAI_API_KEY", "OPENAI_API_KEYS", "GROQ_API_KEY", "OPENCLAW_HOME", "X_BASE_URL", "X_API_HOST"]
+    ("name", "in_config", "in_cwd"),
+    [
+        ("GH_TOKEN", True, True),
+        ("github_token", True, True),
+        ("AWS_ACCESS_KEY_ID", True, True),
+        ("GOOGLE_APPLICATION_CREDENTIALS", True, True),
+        ("LD_PRELOAD", True, True),
+        ("OPENAI_API_KEY", False, True),
+        ("OPENAI_API_KEYS", False, True),
+        ("ANTHROPIC_API_KEY_2", False, True),
+        ("ANTHROPIC_OAUTH_TOKEN", False, True),
+        ("OPENCLAW_HOME", False, True),
+        ("X_BASE_URL", False, True),
+        ("X_API_HOST", False, True),
+        ("GROQ_API_KEY", False, False),
+        ("GEMINI_API_KEY", False, False),
+        ("COPILOT_GITHUB_TOKEN", False, False),
+        ("AWS_PROFILE", False, False),
+        ("MY_OWN", False, False),
+    ],
 )
-def test_the_working_directory_may_not_set_keys_or_hosts(name: str) -> None:
-    """A repository's `.env` must not redirect or re-key the gateway."""
-    assert is_blocked_in_cwd(name)
-    assert not is_blocked_in_cwd("MY_OWN")
+def test_files_may_not_set_guarded_variables(name: str, in_config: bool, in_cwd: bool) -> None:
+    """A config may not set what steers other programs; a repository's `.env` no host and no key of two providers."""
+    assert (is_guarded(name), is_blocked_in_cwd(name)) == (in_config, in_cwd)
+
+
+@pytest.mark.parametrize(("text", "name"), [(" A_1 ", "A_1"), ("A.B", ""), ("A-B", ""), ("1A", ""), (" ", "")])
+def test_a_variable_name_is_portable_or_none(text: str, name: str) -> None:
+    """Letters, digits and underscores, no digit first; blanks around it don't count."""
+    assert portable_name(text) == name
+
+
+def test_the_config_env_block_leaves_out_blank_guarded_and_referring_values() -> None:
+    """`env.NAME` wins over `env.vars.NAME` unless it is blank; an escaped reference is none."""
+    block = {
+        "vars": {"A": "1", "B": "2", " C ": "3", "GH_TOKEN": "x", "D.E": "4", "shellEnv": "5"},
+        "A": " ",
+        "B": "over",
+        "F": "${A}",
+        "G": "$${A}",
+        "H": "${lower}",
+        "SET": "no",
+        "EMPTY": "yes",
+        "shellEnv": {},
+    }
+    env = with_config_env({"env": block}, OpaqueEnv({"SET": "s", "EMPTY": " "}))
+    assert {name: env.raw(name) for name in env} == {
+        "SET": "s",
+        "EMPTY": "yes",
+        "A": "1",
+        "B": "over",
+        "C": "3",
+        "G": "$${A}",
+        "H": "${lower}",
+    }
 
 
 @pytest.mark.parametrize(

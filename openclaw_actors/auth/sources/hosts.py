@@ -52,10 +52,10 @@ def _is_local_name_or_ipv4(host: str | ipaddress.IPv4Address) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _host(url: str) -> Host | None:
-    """Return the host of a URL; None when it has none or can't be parsed."""
+    """Return the host of a URL, empty when it is of a kind that needs none; None when it can't be parsed."""
     text = re.sub(r"[\t\r\n]", "", url).strip("".join(map(chr, range(0x21))))
     match = _SCHEME.match(text)
-    if match is None:
+    if match is None or match.end() == len(text):  # `invalid:` stands for a base URL that makes no sense
         return None
     special = match[1].lower() in _SPECIAL
     rest = text[match.end() :]
@@ -64,7 +64,7 @@ def _host(url: str) -> Host | None:
     elif rest.startswith("//"):
         rest = rest[2:]
     else:
-        return None
+        return ""  # `localhost:11434` is a URL too, of the scheme `localhost`
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     if authority.startswith("["):
         inside, closed, port = authority[1:].partition("]")
@@ -76,6 +76,8 @@ def _host(url: str) -> Host | None:
         except ValueError:
             return None
     name, _, port = authority.partition(":")
+    if not name and not special and not port:
+        return ""
     if not name or not _is_port(port):
         return None
     name = unquote(name).lower() if special else name.lower()

@@ -17,56 +17,62 @@ from openclaw_actors.ids import EvidenceId, ProviderId
 
 _OLLAMA = ProviderId("ollama")
 _LMSTUDIO = ProviderId("lmstudio")
-_XAI = ProviderId("xai")
+_OF_XAI = frozenset({ProviderId("xai"), ProviderId("x-ai")})
+"""The xai plugin's own id, and the one that it also answers to once it has a search key."""
 _CLAUDE_CLI = CLI_PROVIDERS["claude"]
 _OLLAMA_DEFAULT_URL = "http://127.0.0.1:11434"
-_LMSTUDIO_MARKERS = frozenset({"lmstudio-local", "custom-local"})
-_NOT_KEY_STRINGS = frozenset({KeyForm.ABSENT, KeyForm.BLANK, KeyForm.FILE_REF, KeyForm.EXEC_REF, KeyForm.MALFORMED})
-"""Forms that don't make an ollama entry meaningful by themselves: absent, empty, or no string."""
+_KEYLESS = frozenset({KeyForm.ABSENT, KeyForm.BLANK})
 
 
 def candidates(provider: ProviderId, index: SharedIndex, now: float) -> tuple[Candidate, ...]:
     """Return what the plugins say of one provider.
 
-    The ollama plugin is reached by the entry's `api` too, whatever the provider is called.
+    An entry whose `api` is `ollama` names a second plugin. The first of the two in alphabetical order that has a quick
+    answer gives the only one (anthropic, ollama, xai have; lmstudio hasn't), and a plugin that is switched off is then
+    out.
     """
     entry = index.entry(provider)
-    own = _own_plugin(provider, entry, index, now)
-    if own and own[0].present:
-        return own
-    if entry is not None and (provider == _OLLAMA or entry.api == "ollama") and _OLLAMA not in index.disabled_providers:
-        return _ollama(provider, entry) or own
-    return own
+    if entry is None or entry.api != _OLLAMA or provider == _OLLAMA:
+        return () if provider in index.unasked_providers else _own_plugin(provider, entry, index, now)
+    own_is_on = provider not in index.disabled_providers
+    if _OLLAMA in index.disabled_providers or (provider == _CLAUDE_CLI and own_is_on):
+        return _own_plugin(provider, entry, index, now) if own_is_on else ()
+    return _ollama(provider, entry)
 
 
 def _own_plugin(
     provider: ProviderId, entry: ProviderConfig | None, index: SharedIndex, now: float
 ) -> tuple[Candidate, ...]:
-    if provider in index.disabled_providers:
-        return ()
+    if provider == _OLLAMA and entry is not None:
+        return _ollama(provider, entry)
     if provider == _LMSTUDIO and entry is not None:
         return _lmstudio(entry)
-    if provider == _XAI:
-        return _xai(index)
+    if provider in _OF_XAI:
+        return _xai(provider, index)
     if provider == _CLAUDE_CLI:
         return _claude_cli(index, now)
     return ()
 
 
 def _ollama(provider: ProviderId, entry: ProviderConfig) -> tuple[Candidate, ...]:
-    meaningful = (
-        bool(entry.models)
-        or _is_other_url(entry.base_url)
-        or entry.key.form not in _NOT_KEY_STRINGS
-        or bool(entry.auth)
-        or entry.has_auth_header
-        or entry.has_headers
-        or entry.has_request
-    )
-    if not meaningful or (entry.base_url and not is_local_for_ollama(entry.base_url)):
+    if not _is_meaningful(entry) or (entry.base_url and not is_local_for_ollama(entry.base_url)):
         return ()
     where = entry.base_url or _OLLAMA_DEFAULT_URL
     return (_usable(provider, f"ollama server at {where}, no key needed", f"ollama plugin, server at {where}"),)
+
+
+def _is_meaningful(entry: ProviderConfig) -> bool:
+    """Tell whether an entry says more than the plugin's defaults do.
+
+    Fields beside models and base URL count only where there is no base URL, and ollama's own entry always has one: the
+    default is filled in when the config is loaded.
+    """
+    if entry.models:
+        return True
+    if entry.base_url or entry.id == _OLLAMA:
+        return _is_other_url(entry.base_url)
+    has_key = entry.key.form not in _KEYLESS and (entry.key.is_text or entry.key.resolved)
+    return has_key or bool(entry.auth) or entry.has_auth_header or entry.has_headers or entry.has_request
 
 
 def _is_other_url(base_url: str) -> bool:
@@ -76,27 +82,26 @@ def _is_other_url(base_url: str) -> bool:
 
 def _lmstudio(entry: ProviderConfig) -> tuple[Candidate, ...]:
     key = entry.key
-    keyless = key.form in {KeyForm.ABSENT, KeyForm.BLANK} or (
-        key.form is KeyForm.MARKER and key.name in _LMSTUDIO_MARKERS
-    )
+    keyless = key.form in _KEYLESS or (key.form is KeyForm.MARKER and key.name == "custom-local")
     if not entry.models or not keyless or entry.has_authorization:
         return ()
     where = entry.base_url or "its default address"
     return (_usable(_LMSTUDIO, f"lmstudio server at {where}, no key needed", f"lmstudio plugin, server at {where}"),)
 
 
-def _xai(index: SharedIndex) -> tuple[Candidate, ...]:
+def _xai(provider: ProviderId, index: SharedIndex) -> tuple[Candidate, ...]:
     key = index.config.xai_search_key
     place = "the web search key of plugins.entries.xai"
     if key.resolved:
-        return (_usable(_XAI, f"API key: {place}", place, kind="api_key", digest=key.digest),)
-    if key.form in {KeyForm.ENV_REF, KeyForm.FILE_REF, KeyForm.EXEC_REF, KeyForm.ENV_NAME}:
+        return (_usable(provider, f"API key: {place}", place, kind="api_key", digest=key.digest),)
+    if key.form in {KeyForm.ENV_REF, KeyForm.FILE_REF, KeyForm.EXEC_REF, KeyForm.ENV_NAME, KeyForm.MARKER}:
         unresolved = Candidate(
-            evidence=_evidence(_XAI, "api_key", place),
+            evidence=_evidence(provider, "api_key", place),
             state=State.UNRESOLVED,
             reason=f"{place} refers to {key.name}: {key.problem or 'it yields nothing'}",
             next_step=f"make {key.name} available, or set XAI_API_KEY",
-            present=False,
+            # the plugin looks for a text and not at what it stands for
+            present=key.is_text and key.name != "secretref-managed",
             order=(Rank.SYNTHETIC, 1),
         )
         return (unresolved,)

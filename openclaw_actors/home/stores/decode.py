@@ -136,8 +136,8 @@ def profile_facts(
         profile_id: Its id.
         raw: Its JSON text.
         resolver: Resolves references.
-        kind: Stands in for a type (legacy OAuth files have none).
-        provider: Stands in for a provider.
+        kind: Stands in for a missing or unknown type (legacy OAuth files need none).
+        provider: Stands in for a missing provider.
     """
     try:
         entry = _ENTRY.decode(raw)
@@ -145,10 +145,12 @@ def profile_facts(
         return "non_object"
     except _BAD_JSON:
         return "undecodable"
-    found_kind = kind or (entry.mode if entry.type is UNSET else entry.type)
+    found_kind = entry.mode if entry.type is UNSET else entry.type
+    if kind and found_kind not in _KINDS:
+        found_kind = kind
     if not isinstance(found_kind, str) or found_kind not in _KINDS:
         return "invalid_type"
-    spelled = provider or entry.provider
+    spelled = entry.provider if isinstance(entry.provider, str) else provider
     normal = normalise_provider(spelled) if isinstance(spelled, str) else ProviderId("")
     if not normal:
         return "missing_provider"

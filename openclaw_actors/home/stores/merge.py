@@ -13,6 +13,7 @@ Pure. The rules:
 4. Invalidation repair: an own oauth profile of `openai-codex` whose usage shows an auth refusal (`auth`,
    `auth_permanent`, `session_expired`), and which the own order or last good names, gives way to an inherited usable
    one: the first of the inherited order, else the inherited last good, else the only one there is.
+   Either way an own profile that has the inherited one's id stays, unless it is an older login itself.
 5. References in the own order and last good follow a replaced profile. Its own usage is dropped: those windows were
    about the secret that was replaced.
 
@@ -65,8 +66,11 @@ def merge(
     for profile in own.profiles:
         if profile.id not in replaced:
             profiles[profile.id] = (profile, own.store)
+    held = {profile.id: profile for profile in own.profiles}
     for target in replaced.values():
-        profiles[target] = (inherited[target], main.store)
+        rival = held.get(target)
+        if rival is None or target in replaced or _overtakes(inherited[target], rival, now_ms):
+            profiles[target] = (inherited[target], main.store)
     own_order = tuple(
         (provider, tuple(dict.fromkeys(replaced.get(profile_id, profile_id) for profile_id in ids)))
         for provider, ids in own.order
@@ -116,6 +120,12 @@ def _usable(profile: ProfileFacts, now_ms: float | None) -> bool:
         and profile.has_access
         and expires > (0.0 if now_ms is None else now_ms + USABLE_MARGIN_MS)
     )
+
+
+def _overtakes(inherited: ProfileFacts, rival: ProfileFacts, now_ms: float | None) -> bool:
+    """Tell whether a usable inherited login also takes the place of the own profile with its id."""
+    newer = (inherited.expires_ms or 0.0) > (rival.expires_ms or 0.0)
+    return rival.kind == "oauth" and (newer or not _usable(rival, now_ms))
 
 
 def _newer(profile: ProfileFacts, usable: list[ProfileFacts]) -> ProfileFacts | None:

@@ -1,0 +1,137 @@
+"""How the WarmerActor's results, patches and reports become published answers. Decides what is published; the swap
+itself is the publisher's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from openclaw_actors.actors.agent_board import AgentRecord, RunningSweep
+from openclaw_actors.actors.evaluations import Evaluations
+from openclaw_actors.actors.publisher import Publisher
+from openclaw_actors.actors.reading_desk import ReadingDesk
+from openclaw_actors.actors.roster import Roster
+from openclaw_actors.actors.tables import Tables
+from openclaw_actors.auth.cells import CellTable
+from openclaw_actors.clock import Clock
+from openclaw_actors.ids import ProviderId
+from openclaw_actors.messages import LedgerChanged, SweepFinished
+from openclaw_actors.prepared import PreparedMap
+
+
+class Answers:
+    """Publishes what is known of agents."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        facts: Evaluations,
+        desk: ReadingDesk,
+        roster: Roster,
+        prepared: PreparedMap,
+        clock: Clock,
+    ) -> None:
+        self._publisher = publisher
+        self._facts = facts
+        self._tables = Tables(facts)
+        self._desk = desk
+        self._roster = roster
+        self._map = prepared
+        self._clock = clock
+
+    def publish_sweep(self, record: AgentRecord, sweep: RunningSweep, message: SweepFinished) -> None:
+        """Publish what a sweep found, with the reports that came meanwhile."""
+        evaluation = message.evaluation
+        published = self._map.agents.get(message.agent_id)
+        if message.providers is None or published is None:
+            table = evaluation.table()
+        else:
+            table = self._tables.with_sweep(published.table, evaluation, message.providers)
+        newest = max(sweep.scopes, key=lambda scope: max(scope.generations))
+        self._publisher.publish(
+            record.config,
+            sweep.newer_view or evaluation.view,
+            self._tables.with_newer_reports(table, evaluation, self._clock.epoch()),
+            generation=message.generation,
+            providers=message.providers,
+            stale=self._stale(record),
+            reason=newest.reason,
+            cause_at=min(scope.cause_at for scope in sweep.scopes),
+            overtaken=sweep.overtaken,
+        )
+
+    def apply_report(
+        self, records: Iterable[AgentRecord], message: LedgerChanged
+    ) -> list[tuple[AgentRecord, tuple[ProviderId, ...]]]:
+        """Apply a report to the published cells that depend on it, before any check; return these cells."""
+        now = self._clock.epoch()
+        patched: dict[int, tuple[CellTable, tuple[ProviderId, ...]]] = {}
+        concerned = []
+        for record in records:
+            auth = self._map.agents.get(record.config.id)
+            if auth is None:
+                continue
+            known = patched.get(id(auth.table))
+            if known is None:
+                known = patched[id(auth.table)] = self._tables.with_report(auth.table, auth.view, message.key, now)
+            table, providers = known
+            if not providers:
+                continue
+            self._publisher.publish(
+                record.config,
+                auth.view,
+                table,
+                generation=message.generation,
+                providers=providers,
+                stale=auth.stale,
+                reason=message.reason,
+                cause_at=message.cause_at,
+            )
+            record.overtake(providers)
+            concerned.append((record, providers))
+        return concerned
+
+    def patch(self, record: AgentRecord, providers: tuple[ProviderId, ...], cause_at: float) -> None:
+        """Publish cells whose windows alone have changed: no check, and no attempt of their own."""
+        auth = self._map.agents.get(record.config.id)
+        if auth is None or not providers:
+            return
+        evaluation = self._facts.evaluation(self._roster.main, record.own, self._clock.epoch())
+        self._publisher.publish(
+            record.config,
+            evaluation.view,
+            self._tables.with_sweep(auth.table, evaluation, providers),
+            generation=None,
+            providers=providers,
+            stale=self._stale(record),
+            reason="usage-changed",
+            cause_at=cause_at,
+        )
+        record.overtake(providers, evaluation.view)
+
+    def republish(self, record: AgentRecord) -> None:
+        """Publish the same answers with what changed about them: their agent's description, or whether they are
+        fresh.
+        """
+        auth = self._map.agents.get(record.config.id)
+        stale = self._stale(record)
+        if auth is None or (stale == auth.stale and record.config == auth.agent):
+            return
+        self._publisher.publish(
+            record.config,
+            auth.view,
+            auth.table,
+            generation=None,
+            providers=(),
+            stale=stale,
+            reason="",
+            cause_at=self._clock.monotonic(),
+        )
+
+    def retire_strangers(self) -> None:
+        """Take away the answers of agents that the roster doesn't have: they left while the warmer was dead."""
+        for agent_id in [agent_id for agent_id in self._map.agents if agent_id not in self._roster.agents]:
+            self._publisher.retire(agent_id)
+
+    def _stale(self, record: AgentRecord) -> frozenset[ProviderId] | None:
+        return self._desk.stale(record.own, self._roster.main)

@@ -1,0 +1,133 @@
+"""How the WarmerActor takes in what all agents share: config, environment and other programs' logins. Finds what a
+reading of them changed, and makes just that dirty.
+"""
+
+from __future__ import annotations
+
+from openclaw_actors.actors.agent_board import DirtyScope
+from openclaw_actors.actors.answers import Answers
+from openclaw_actors.actors.diffs import Diffs
+from openclaw_actors.actors.evaluations import Evaluations
+from openclaw_actors.actors.publisher import Publisher
+from openclaw_actors.actors.reading_desk import ReadingDesk
+from openclaw_actors.actors.roster import Roster
+from openclaw_actors.actors.source_board import STORE_PREFIX
+from openclaw_actors.actors.sweeps import Sweeps
+from openclaw_actors.auth.diff import changed_providers
+from openclaw_actors.auth.shared import SharedFacts, SharedIndex
+from openclaw_actors.clock import Clock
+from openclaw_actors.home.facts import ConfigFacts
+from openclaw_actors.ids import ProviderId
+from openclaw_actors.messages import HomeReading
+from openclaw_actors.prepared import PreparedMap
+from openclaw_actors.scope import Scope
+
+
+class SharedChanges:
+    """Indexes what all agents share, and answers those who asked for what changed in it."""
+
+    def __init__(
+        self,
+        desk: ReadingDesk,
+        facts: Evaluations,
+        roster: Roster,
+        sweeps: Sweeps,
+        answers: Answers,
+        publisher: Publisher,
+        prepared: PreparedMap,
+        clock: Clock,
+    ) -> None:
+        self._desk = desk
+        self._facts = facts
+        self._roster = roster
+        self._sweeps = sweeps
+        self._answers = answers
+        self._publisher = publisher
+        self._map = prepared
+        self._clock = clock
+        self.diffs = Diffs(desk.board)
+        """Who asked for what a reading changes."""
+        self.index_is_old = False
+        """Whether something was read that the index doesn't have."""
+
+    def take_home(self, old: HomeReading | None, new: HomeReading, cause_at: float) -> None:
+        """Take in a config, environment and model rows that differ from the last ones."""
+        self.index_is_old = True
+        self._map.default_agent = new.home.config.default_agent
+        self._reconcile(new.home.config, cause_at)
+        if old is not None and _references_may_differ(old, new):
+            stores = self._desk.board.of_kind(STORE_PREFIX)
+            self.diffs.also_require({one.name: self._desk.want(one.name, cause_at) for one in stores})
+
+    def refresh(self, cause_at: float) -> bool:
+        """Index newer facts, and make dirty what they touch; return whether there were any."""
+        home = self._desk.home
+        if not self.index_is_old or home is None:
+            return False
+        self.index_is_old = False
+        logins, unread = self._desk.logins()
+        facts = SharedFacts(home=home.home, clis=logins, unread_sources=unread)
+        old, new = self._facts.index, SharedIndex(facts, home.catalog.providers)
+        self._facts.set_index(new)
+        if old is not None:
+            self._make_dirty(changed_providers(old, new, self._clock.epoch()), cause_at)
+        return True
+
+    def settle(self) -> None:
+        """Let the attempts go whose readings are all done: who owes them an answer is known now."""
+        self._sweeps.seal(*self.diffs.take_done())
+
+    def _reconcile(self, config: ConfigFacts, cause_at: float) -> None:
+        """Bring the agents in line with the config, and warm those that are new or see another store."""
+        change = self._roster.reconcile(config)
+        for gone in change.retired:
+            self._publisher.retire(gone.config.id)
+            self._sweeps.answered(gone.config.id, gone.wanted_generations())
+        self._answers.retire_strangers()
+        for redescribed in change.redescribed:
+            self._answers.republish(redescribed)
+        if not change.to_warm:
+            return
+        generations, reason, asked_at = self.diffs.current()
+        minted = None
+        if generations:
+            cause_at = asked_at
+        else:
+            reason = "agents-changed"
+            scope = Scope.product((one.config.id for one in change.to_warm), None)
+            minted = self._sweeps.mint(scope, reason, cause_at)
+            generations = {minted}
+        logins = () if self._desk.grace_is_over else self._desk.login_sources
+        for one in change.to_warm:
+            sources = (one.own, self._roster.main, *logins)
+            waits = {source: self._desk.first_read(source, cause_at) for source in sources}
+            self._sweeps.cancel(one, waits)
+            self._sweeps.dirty(one, DirtyScope(set(generations), None, waits, reason, cause_at))
+        if minted is not None:
+            self._sweeps.seal(minted)
+
+    def _make_dirty(self, changed: frozenset[ProviderId], cause_at: float) -> None:
+        # an agent whose first sweep is still to start will be swept with the newest facts anyway
+        concerned = [one for one in self._roster.all() if one.swept or one.running is not None]
+        if not (changed and concerned):
+            return
+        generations, reason, asked_at = self.diffs.current()
+        minted = None
+        if generations:
+            cause_at = asked_at
+        else:
+            reason = "shared-sources-changed"
+            minted = self._sweeps.mint(Scope.product(None, changed), reason, cause_at)
+            generations = {minted}
+        for record in concerned:
+            self._sweeps.dirty(record, DirtyScope(set(generations), changed, {}, reason, cause_at))
+        if minted is not None:
+            self._sweeps.seal(minted)
+
+
+def _references_may_differ(old: HomeReading, new: HomeReading) -> bool:
+    """Tell whether references in stores may yield something else now."""
+    return (
+        old.home.config.secrets_digest != new.home.config.secrets_digest
+        or old.home.environment.variables != new.home.environment.variables
+    )

@@ -1,0 +1,392 @@
+"""Refused credentials: patched before any check, never un-hidden by what is late, back when the rules say so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rig import HOME_SOURCE, MakeRig, Rig, api_key, custom
+
+from openclaw_actors.auth.verdict import State
+from openclaw_actors.messages import (
+    ForgiveScope,
+    LedgerChanged,
+    ReportFailure,
+    Reread,
+    SweepAgent,
+    TimePassed,
+    UsageWritten,
+    WarmScope,
+)
+from openclaw_actors.scope import Scope
+
+WORK = "openai:work"
+
+
+@pytest.fixture
+def rig(make_rig: MakeRig) -> Rig:
+    """Return a warm rig: `ops` and `lab` inherit a profile from `main`, `own` has one of the same name itself."""
+    made = make_rig("main", "ops", "lab", "own")
+    made.files.write_profiles(openai__work=api_key("openai"), zai__me=api_key("zai"))
+    made.files.write_profiles("own", openai__work=api_key("openai", "own"))
+    return made.warm()
+
+
+def states(rig: Rig, provider: str = "openai") -> dict[str, str]:
+    """Return the state of a provider for each agent."""
+    return {agent: rig.state(agent, provider) for agent in ("main", "ops", "lab", "own")}
+
+
+def wish(rig: Rig, scope: Scope, reread: Reread = Reread.NOTHING, generation: Any = None) -> WarmScope:
+    """Return a wish for a scope."""
+    return WarmScope(
+        generation=generation or rig.runtime.wants.mint(scope),
+        scope=scope,
+        reason="test",
+        cause_at=rig.clock.monotonic(),
+        reread=reread,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- hiding
+
+
+def test_a_failure_patches_before_the_sweep(rig: Rig) -> None:
+    """The map shows a refusal as soon as it is reported, before any actor was asked for a check."""
+    sweeps, reads = len(rig.handled(SweepAgent)), rig.stats().store_reads
+    rig.report_failure(agent_id="ops")
+    rig.step_until(lambda: rig.handled(LedgerChanged))
+    assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
+    assert (len(rig.handled(SweepAgent)), rig.stats().store_reads) == (sweeps, reads)
+    assert rig.verdict().presence
+    assert not rig.verdict().fresh, "the check is still to come"
+    rig.run()
+    assert rig.verdict().fresh
+    assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
+
+
+def test_a_failure_overtakes_what_waits(rig: Rig) -> None:
+    """A refusal is applied before the messages that came before it."""
+    rig.report_failure()
+    for _ in range(100):
+        rig.to_warmer(wish(rig, Scope.provider("zai")))
+    rig.dispatcher.step_actor("failure-listener")
+    rig.dispatcher.step_actor("warmer")
+    assert rig.state() == "rejected"
+    assert len(rig.pending(WarmScope)) == 100
+
+
+def test_a_late_sweep_cannot_bring_back_what_was_refused(rig: Rig) -> None:
+    """A sweep that began before the refusal is published without the cells that it doesn't know the newest of."""
+    rig.to_warmer(wish(rig, Scope.everything(), Reread.STORES))
+    rig.step_until(lambda: len(rig.pending(SweepAgent)) == 4)
+    rig.report_failure()
+    rig.dispatcher.step_actor("failure-listener")
+    rig.dispatcher.step_actor("warmer")
+    assert rig.state() == "rejected"
+    seen: list[str] = []
+    before = rig.stats()
+    while rig.dispatcher.step():
+        seen.append(rig.state("ops"))
+    assert set(seen) == {"rejected"}
+    assert rig.since(before)["discarded_results"] >= 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_interleaving_brings_back_what_was_refused(make_rig: MakeRig, seed: int) -> None:
+    """Whatever sweeps, reloads and hints are under way: once hidden, a refused credential stays hidden."""
+    rig = make_rig("main", "ops", seed=seed, sweep_slice_checks=15)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    rig.to_warmer(wish(rig, Scope.everything(), Reread.STORES))
+    rig.events.reload_config()
+    rig.report_failure(agent_id="ops")
+    rig.to_warmer(wish(rig, Scope.provider("openai")))
+    rig.touch_all(run=False)
+    hidden = False
+    while rig.dispatcher.step():
+        hidden = hidden or rig.state("ops") == "rejected"
+        assert not hidden or rig.state("ops") == "rejected"
+        if rig.clock.monotonic() < 1000.5 and not rig.pending(object):
+            rig.advance(0.01)
+    assert (rig.state(), rig.state("ops")) == ("rejected", "rejected")
+    assert rig.open_generations() == ()
+
+
+def test_a_failure_that_was_asked_for_early_and_comes_late_hides_all_the_same(rig: Rig) -> None:
+    """A newer attempt that was published meanwhile doesn't protect a credential from an older report."""
+    rig.report_failure()
+    later = wish(rig, Scope.everything())
+    rig.to_warmer(later)
+    while any(isinstance(message, WarmScope | SweepAgent) for _, message in rig.dispatcher.pending()):
+        rig.dispatcher.step_actor("warmer")
+        for agent in ("main", "ops", "lab", "own"):
+            rig.dispatcher.step_actor(f"agent-{agent}")
+    for _ in range(4):
+        rig.dispatcher.step_actor("warmer")
+    assert (rig.state(), rig.verdict().generation) == ("usable", later.generation)
+    assert rig.pending(ReportFailure)
+    rig.run()
+    assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
+    assert rig.verdict().generation == later.generation, "what a cell has an answer to only grows"
+
+
+def test_an_inherited_profile_fails_for_all_who_see_its_store(rig: Rig) -> None:
+    """A failure belongs to the store that holds the secret; a profile of one's own with that name is another one."""
+    rig.report_failure(agent_id="lab")
+    rig.run()
+    assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
+    rig.report_success(agent_id="lab")
+    rig.advance(1.0)
+    rig.report_failure(agent_id="own")
+    rig.run()
+    assert states(rig) == {"main": "usable", "ops": "usable", "lab": "usable", "own": "rejected"}
+
+
+def test_a_failure_of_a_configured_key_hides_it_for_all(make_rig: MakeRig) -> None:
+    """A key of the config belongs to everybody."""
+    rig = make_rig("main", "ops")
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    evidence = rig.verdict("ops", "acme").evidence
+    assert evidence is not None
+    rig.report_failure(evidence.id, agent_id="ops")
+    rig.step_until(lambda: rig.handled(LedgerChanged))
+    assert {rig.state(agent, "acme") for agent in ("main", "ops")} == {"rejected"}
+    rig.run()
+    assert {rig.state(agent, "acme") for agent in ("main", "ops")} == {"rejected"}
+
+
+def test_a_window_from_another_process_is_not_undone_by_a_late_sweep(rig: Rig) -> None:
+    """Usage that was patched while a sweep ran stays when that sweep, which didn't know of it, is published."""
+    rig.to_warmer(wish(rig, Scope.everything()))
+    rig.step_until(lambda: len(rig.pending(SweepAgent)) == 4)
+    now_ms = int(rig.clock.epoch() * 1000)
+    rest = {"cooldownUntil": now_ms + 60_000, "cooldownReason": "rate_limit", "lastFailureAt": now_ms, "errorCount": 1}
+    rig.files.write_usage(openai__work=rest)
+    rig.touch(rig.store(), run=False)
+    rig.dispatcher.step_actor("warmer")
+    rig.dispatcher.finish_read(rig.store())
+    rig.dispatcher.step_actor("warmer")
+    assert rig.state("ops") == "cooldown"
+    while rig.dispatcher.step():
+        assert rig.state("ops") == "cooldown"
+
+
+# --------------------------------------------------------------------------------------------------------------- storms
+
+
+def test_a_thousand_failures_in_a_second_cost_two_checks_at_most(rig: Rig) -> None:
+    """One provider of the agents that see the store is checked, once or twice; no other provider is."""
+    before, sweeps = rig.stats(), len(rig.handled(SweepAgent))
+    for _ in range(1000):
+        rig.report_failure("zai:me")
+        rig.advance(0.001)
+    rig.advance(0.2)
+    counted = rig.since(before)
+    assert counted["failures_reported"] == 1000
+    made = rig.handled(SweepAgent)[sweeps:]
+    asked = {provider for sweep in made for provider in sweep.providers or ("everything",)}
+    assert asked == {"zai"}
+    assert len(made) <= 2 * 3
+    assert counted["provider_checks"] <= 2 * 3
+    assert rig.state("ops", "zai") == "rejected"
+    assert rig.open_generations() == ()
+
+
+def test_concurrent_failures_count_once(rig: Rig) -> None:
+    """Requests that were under way together and are all refused are one offence: the window doesn't grow."""
+    for _ in range(10):
+        rig.report_failure(reason="rate_limit")
+    rig.run()
+    until = rig.verdict().valid_until
+    assert until == pytest.approx(rig.clock.epoch() + 30.0, abs=0.01)
+    rig.advance(1.0)
+    rig.report_failure(reason="rate_limit")
+    rig.run()
+    assert rig.verdict().valid_until == until
+    assert rig.verdict().fresh
+
+
+def test_what_says_nothing_of_a_credential_changes_nothing(rig: Rig) -> None:
+    """A malformed request and an unknown profile are answered without a publication."""
+    before = rig.stats()
+    rig.report_failure(reason="format")
+    rig.report_failure("nobody:knows")
+    rig.run()
+    assert rig.open_generations() == ()
+    assert rig.since(before) == {"failures_reported": 2}
+
+
+# --------------------------------------------------------------------------------------------------------- coming back
+
+
+def test_the_end_of_a_window_is_an_event_at_exactly_that_time(rig: Rig) -> None:
+    """A rest ends with one alarm, and nobody looks at it before: usable, half-open, within a millisecond."""
+    rig.report_failure(reason="rate_limit")
+    rig.advance(1.0)
+    ends = rig.verdict().valid_until
+    assert ends is not None
+    assert rig.state() == "cooldown"
+    handled, before = len(rig.dispatcher.history), rig.stats()
+    rig.advance(ends - rig.clock.epoch() - 0.0005)
+    assert len(rig.dispatcher.history) == handled, "no polling"
+    assert rig.state() == "cooldown"
+    rig.advance(0.002)
+    assert states(rig) == {"main": "usable", "ops": "usable", "lab": "usable", "own": "usable"}
+    assert "half-open" in rig.verdict("ops").reason
+    assert len(rig.handled(TimePassed)) == 1
+    assert rig.since(before)["alarms"] == 1
+    assert rig.since(before)["sweeps"] == 3
+    rig.advance(60.0)
+    assert len(rig.handled(TimePassed)) == 1, "and no alarm goes on ringing"
+
+
+def test_a_window_that_was_never_written_ends_too(make_rig: MakeRig) -> None:
+    """A key of the config has no store: its rest is in memory, and ends by itself all the same."""
+    rig = make_rig("main")
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    evidence = rig.verdict("main", "acme").evidence
+    assert evidence is not None
+    rig.report_failure(evidence.id, "rate_limit")
+    rig.advance(29.0)
+    assert rig.state("main", "acme") == "cooldown"
+    rig.advance(1.1)
+    assert rig.state("main", "acme") == "usable"
+    assert len(rig.handled(TimePassed)) == 1
+
+
+def test_windows_end_one_after_the_other(rig: Rig) -> None:
+    """Each of several rests ends at its own time, without the others being folded as of an earlier moment."""
+    rig.report_failure(reason="rate_limit")
+    rig.advance(10.0)
+    rig.report_failure("zai:me", "overloaded")
+    rig.advance(19.0)
+    assert (rig.state(), rig.state("main", "zai")) == ("cooldown", "cooldown")
+    rig.advance(1.1)
+    assert (rig.state(), rig.state("main", "zai")) == ("usable", "cooldown")
+    rig.advance(10.0)
+    assert (rig.state(), rig.state("main", "zai")) == ("usable", "usable")
+
+
+def test_another_secret_comes_back(rig: Rig) -> None:
+    """A new key under the same name was refused by nobody, whatever the disk says of the old one; its own failures
+    count.
+    """
+    rig.report_failure()
+    rig.advance(1.0)
+    rig.files.write_profiles(openai__work=api_key("openai", "new"), zai__me=api_key("zai"))
+    rig.touch(rig.store())
+    assert WORK in rig.files.usage_path().read_text(), "what was written of the old key is not held against the new one"
+    for _ in range(3):
+        assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", True)
+        rig.touch_all()
+    rig.report_failure(agent_id="ops")
+    rig.advance(1.0)
+    assert rig.state("ops") == "rejected", "a refusal of the new one counts"
+    rig.events.recheck()
+    rig.advance(1.0)
+    assert rig.state("ops") == "usable"
+    now_ms = int(rig.clock.epoch() * 1000)
+    refused = {"cooldownUntil": now_ms + 60_000, "cooldownReason": "auth", "lastFailureAt": now_ms, "errorCount": 1}
+    rig.files.write_usage(openai__work=refused)
+    rig.touch(rig.store())
+    assert rig.state("ops") == "rejected", "and so does one that another process saw"
+
+
+def test_a_success_clears(rig: Rig) -> None:
+    """A served request ends a rest at once, before any check."""
+    rig.report_failure(reason="rate_limit")
+    rig.advance(1.0)
+    sweeps = len(rig.handled(SweepAgent))
+    rig.report_success()
+    rig.step_until(lambda: rig.state() == "usable")
+    assert len(rig.handled(SweepAgent)) == sweeps
+    rig.run()
+    assert states(rig)["ops"] == "usable"
+
+
+def test_an_older_success_clears_nothing(rig: Rig) -> None:
+    """A request that was served before the refusal and reported after it proves nothing."""
+    rig.report_failure()
+    rig.run()
+    rig.clock.jump_epoch(-10.0)
+    generation = rig.report_success()
+    rig.clock.jump_epoch(10.0)
+    rig.run()
+    assert rig.state() == "rejected"
+    assert not rig.runtime.wants.is_open(generation)
+
+
+def test_a_recheck_forgives(rig: Rig) -> None:
+    """A person who says recheck gets every credential of the scope tried again, and those of no other."""
+    rig.report_failure()
+    rig.report_failure("zai:me")
+    rig.advance(1.0)
+    assert (rig.state(), rig.state("main", "zai")) == ("rejected", "rejected")
+    generation = rig.events.recheck("openai")
+    rig.run()
+    assert (rig.state(), rig.state("ops"), rig.state("lab")) == ("usable", "usable", "usable")
+    assert rig.state("main", "zai") == "rejected"
+    assert not rig.runtime.wants.is_open(generation)
+
+
+def test_a_recheck_stays_open_for_all_that_it_asked_for(rig: Rig) -> None:
+    """What a recheck forgives at once doesn't answer it: all of its cells are not fresh until they were checked."""
+    rig.report_failure()
+    rig.advance(1.0)
+    rig.dispatcher.hold(rig.store())
+    generation = rig.events.recheck()
+    rig.run()
+    assert rig.handled(ForgiveScope)
+    assert rig.state() == "usable"
+    assert not rig.verdict("ops", "zai").fresh
+    assert rig.runtime.wants.is_open(generation)
+    rig.dispatcher.release(rig.store())
+    rig.advance(0.2)
+    assert rig.verdict("ops", "zai").fresh
+    assert rig.open_generations() == ()
+
+
+# ------------------------------------------------------------------------------------------------------ on the disk
+
+
+def test_our_own_write_causes_no_check(rig: Rig) -> None:
+    """Usage that we write ourselves comes back as a hint and changes nothing: it can't start a loop."""
+    rig.report_failure(reason="rate_limit")
+    rig.run()
+    before = rig.stats()
+    rig.advance(rig.settings.usage_flush_s + 0.01)
+    assert len(rig.handled(UsageWritten)) == 1
+    assert WORK in rig.files.usage_path().read_text()
+    for _ in range(5):
+        rig.touch(rig.store())
+    counted = rig.since(before)
+    assert not counted.keys() & {"provider_checks", "sweeps"}
+    assert counted["window_patches"] == 1
+    assert rig.state() == "cooldown"
+    assert len(rig.handled(UsageWritten)) == 1
+
+
+def test_reports_of_one_store_are_written_together(rig: Rig) -> None:
+    """Many reports are one write."""
+    for _ in range(20):
+        rig.report_failure(reason="rate_limit")
+        rig.report_success()
+        rig.report_failure("zai:me", "rate_limit")
+    rig.advance(1.0)
+    assert len(rig.handled(UsageWritten)) == 1
+
+
+def test_a_refusal_outlives_a_config_reload(rig: Rig) -> None:
+    """Reading everything again brings no refused credential back."""
+    rig.report_failure()
+    rig.run()
+    rig.files.write_providers(acme=custom())
+    rig.events.reload_config()
+    rig.run()
+    rig.touch_all()
+    rig.touch(HOME_SOURCE)
+    assert rig.verdict("ops").state is State.REJECTED

@@ -1,0 +1,368 @@
+"""Readings that fail, hang or come back: what was known stays, what is not known says so, and it is tried for ever."""
+
+from __future__ import annotations
+
+import pytest
+from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
+
+from openclaw_actors.messages import ReadDue, SourceRead, TimePassed
+from openclaw_actors.reading.job import Failure
+
+TORN = '{"version": 1, "profiles": {"openai:wo'
+
+
+@pytest.fixture
+def rig(make_rig: MakeRig) -> Rig:
+    """Return a warm rig with a profile in `main` that `ops` inherits, and one in `ops`."""
+    made = make_rig("main", "ops")
+    made.files.write_profiles(openai__work=api_key("openai"))
+    made.files.write_profiles("ops", zai__me=api_key("zai"))
+    return made.warm()
+
+
+def tear(rig: Rig, agent: str = "main") -> None:
+    """Leave a store half written."""
+    rig.files.replace(rig.files.profiles_path(agent), TORN)
+
+
+def retry_delays(rig: Rig, source: str, failures: int) -> list[float]:
+    """Run through some failing readings of a source and return the pauses between them."""
+    pauses = []
+    for _ in range(failures):
+        began = rig.clock.monotonic()
+        due = next(after for after, _, message in rig.dispatcher.alarms if message == ReadDue(source=source))
+        rig.advance(due)
+        pauses.append(rig.clock.monotonic() - began)
+    return pauses
+
+
+# --------------------------------------------------------------------------------------------------------- torn files
+
+
+def test_a_torn_file_keeps_the_last_good_answer(rig: Rig) -> None:
+    """While a store is torn its answers stay, presence too, are not fresh, and the health says why."""
+    tear(rig)
+    before = rig.stats()
+    rig.touch(rig.store(), run=False)
+    rig.run()
+    for agent in ("main", "ops"):
+        verdict = rig.verdict(agent)
+        assert (str(verdict.state), verdict.presence, verdict.fresh) == ("usable", True, False)
+    assert not rig.condition("StoresReadable").status
+    assert str(rig.files.profiles_path()) in rig.condition("StoresReadable").message
+    assert "provider_checks" not in rig.since(before)
+
+
+def test_a_torn_file_is_read_again_after_50_ms(rig: Rig) -> None:
+    """Without any further event, a file that is whole again shows 50 ms later."""
+    tear(rig)
+    rig.touch(rig.store(), run=False)
+    rig.run()
+    rig.files.write_profiles(groq__me=api_key("groq"))
+    rig.advance(rig.settings.torn_retry_s - 0.001)
+    assert rig.state("ops", "groq") == "missing"
+    rig.advance(0.002)
+    assert (rig.state("ops", "groq"), rig.state("ops")) == ("usable", "missing")
+    assert rig.verdict("ops").fresh
+    assert rig.condition("StoresReadable").status
+
+
+def test_a_hint_about_a_torn_file_is_followed_at_once(rig: Rig) -> None:
+    """A file that fails for long is read as soon as something happens to it, not when its next try is due."""
+    tear(rig)
+    rig.touch(rig.store())
+    rig.advance(120.0)
+    rig.files.write_profiles(groq__me=api_key("groq"))
+    rig.touch(rig.store(), run=False)
+    rig.run()
+    assert rig.state("ops", "groq") == "usable"
+    waiting = [message for _, _, message in rig.dispatcher.alarms if isinstance(message, ReadDue)]
+    assert waiting == [], "and the try that was due isn't made any more"
+
+
+def test_hints_do_not_multiply_the_retries(rig: Rig) -> None:
+    """However often a broken file is touched, one try is due at a time."""
+    tear(rig)
+    for _ in range(200):
+        rig.touch(rig.store(), rig.store(), run=False)
+        rig.advance(0.005)
+    waiting = [message for _, _, message in rig.dispatcher.alarms if isinstance(message, ReadDue)]
+    assert len(waiting) == 1
+    before = rig.stats()
+    rig.advance(rig.settings.retry_max_s)
+    rig.advance(rig.settings.retry_max_s)
+    assert rig.since(before)["store_reads"] <= 12
+
+
+# --------------------------------------------------------------------------------------------------- failing at first
+
+
+def test_a_store_that_cannot_be_read_at_first_is_unknown(make_rig: MakeRig) -> None:
+    """Without a last good answer a failing store is `unknown`, says why, and delays only who sees it."""
+    rig = make_rig("main", "ops", "lab")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    tear(rig, "ops")
+    rig.begin().advance(0.04)
+    assert rig.runtime.warm.is_set()
+    verdict = rig.verdict("ops", "zai")
+    assert (str(verdict.state), verdict.fresh) == ("unknown", False)
+    assert "auth-profiles.json" in verdict.reason
+    assert rig.state("ops") == "usable", "what it inherits is known"
+    assert (rig.state("lab", "zai"), rig.verdict("lab").fresh) == ("missing", True)
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.advance(0.02)
+    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+
+
+def test_a_failing_source_is_tried_for_ever_and_ever_more_slowly(make_rig: MakeRig) -> None:
+    """The first try comes after 50 ms; pauses grow to the longest, with jitter, and never stop."""
+    rig = make_rig("main")
+    tear(rig)
+    rig.begin().run()
+    pauses = retry_delays(rig, rig.store(), 40)
+    settings = rig.settings
+    assert pauses[0] == pytest.approx(settings.torn_retry_s, abs=1e-6)
+    assert all(pause <= settings.retry_max_s for pause in pauses)
+    assert max(pauses[:4]) <= 4 * settings.retry_first_s
+    assert max(pauses[10:]) > 5.0
+    assert len(set(pauses[10:])) > 20, "they are jittered"
+    assert rig.stats().retries == 40
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.advance(settings.retry_max_s)
+    assert rig.state() == "usable"
+    assert rig.condition("StoresReadable").status
+
+
+def test_a_config_that_cannot_be_read_at_first_warms_nothing_and_recovers(make_rig: MakeRig) -> None:
+    """A start with a broken config says so, answers `unknown`, and is warm as soon as the config is mended."""
+    rig = make_rig("main", "ops")
+    good = (rig.files.path / "openclaw.json").read_text()
+    rig.files.replace(rig.files.path / "openclaw.json", "{ agents: ")
+    rig.begin().advance(30.0)
+    assert not rig.runtime.warm.is_set()
+    assert not rig.condition("ConfigValid").status
+    assert not rig.map.agents
+    assert rig.stats().warms == 0
+    assert len(rig.open_generations()) == 1
+    rig.files.replace(rig.files.path / "openclaw.json", good)
+    rig.advance(rig.settings.retry_max_s)
+    assert rig.runtime.warm.is_set()
+    assert rig.condition("ConfigValid").status
+    assert (rig.open_generations(), rig.stats().warms) == ((), 1)
+
+
+# ---------------------------------------------------------------------------------------------------------- gone, back
+
+
+def test_a_store_that_is_back_within_the_grace_changes_nothing(rig: Rig) -> None:
+    """A store that is gone for less than 250 ms was being replaced."""
+    text = rig.files.profiles_path().read_text()
+    before = rig.stats()
+    rig.files.profiles_path().unlink()
+    rig.touch(rig.store(), run=False)
+    rig.advance(0.2)
+    assert rig.state("ops") == "usable"
+    rig.files.replace(rig.files.profiles_path(), text)
+    rig.advance(1.0)
+    assert rig.state("ops") == "usable"
+    assert "publications" not in rig.since(before)
+
+
+def test_a_store_that_stays_away_is_a_logout(rig: Rig) -> None:
+    """After 250 ms, and not before, a store that is gone is believed to be."""
+    rig.files.profiles_path().unlink()
+    rig.touch(rig.store(), run=False)
+    rig.advance(rig.settings.gone_grace_s - 0.001)
+    assert (rig.state(), rig.state("ops")) == ("usable", "usable")
+    rig.advance(0.002)
+    assert (rig.state(), rig.state("ops"), rig.state("ops", "zai")) == ("missing", "missing", "usable")
+
+
+def test_a_store_that_comes_back_with_another_key_shows_it_at_once(rig: Rig) -> None:
+    """A hint within the grace is followed as any other."""
+    rig.files.profiles_path().unlink()
+    rig.touch(rig.store(), run=False)
+    rig.advance(0.05)
+    rig.files.write_profiles(groq__me=api_key("groq"))
+    rig.touch(rig.store(), run=False)
+    rig.run()
+    assert (rig.state("ops", "groq"), rig.state("ops")) == ("usable", "missing")
+
+
+def test_a_store_that_appears_is_a_login(rig: Rig) -> None:
+    """What was absent and is there now shows at once."""
+    rig.files.profiles_path("ops").unlink()
+    rig.touch(rig.store("ops"))
+    rig.advance(0.3)
+    assert rig.state("ops", "zai") == "missing"
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.touch(rig.store("ops"), run=False)
+    rig.run()
+    assert rig.state("ops", "zai") == "usable"
+
+
+# ------------------------------------------------------------------------------------------------------------ overruns
+
+
+def test_an_overrun_keeps_the_last_good_answer_and_its_late_result_is_dropped(rig: Rig) -> None:
+    """A reading that hangs is given up at its deadline: counted, not fresh, and what it finds later counts nothing."""
+    rig.dispatcher.hold(rig.store())
+    rig.touch(rig.store(), run=False)
+    rig.run()
+    hung = rig.dispatcher.reads[rig.store()][0]
+    rig.advance(rig.settings.source_deadline_s)
+    assert rig.stats().deadline_overruns == 1
+    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", False)
+    rig.files.write_profiles(groq__me=api_key("groq"))
+    rig.to_warmer(SourceRead(source=rig.store(), ticket=2, reading=hung.read()))  # type: ignore[arg-type]
+    discarded = rig.stats().discarded_results
+    rig.run()
+    assert rig.stats().discarded_results == discarded + 1
+    assert rig.state("ops", "groq") == "missing"
+    rig.dispatcher.release(rig.store())
+    rig.advance(10.0)
+    assert (rig.state("ops", "groq"), rig.verdict("ops").fresh) == ("usable", True)
+
+
+@pytest.mark.parametrize("failure", [Failure.OVERRAN, Failure.QUARANTINED, Failure.RAISED_EXIT, Failure.FAILED])
+def test_every_way_to_fail_keeps_the_last_good_map(rig: Rig, failure: Failure) -> None:
+    """Whatever becomes of a warm's readings, the map stays as it was, and the next try makes it fresh again."""
+    answers = rig.answers()
+    for source in rig.sources():
+        rig.dispatcher.hold(source)
+    rig.events.recheck()
+    rig.run()
+    for source in rig.sources():
+        rig.dispatcher.fail_read(source, failure)
+    rig.advance(0.02)
+    assert rig.answers() == answers
+    assert not rig.verdict().fresh
+    for source in rig.sources():
+        rig.dispatcher.release(source)
+    rig.advance(0.05)
+    assert rig.answers() == answers
+    assert rig.verdict().fresh
+    assert rig.open_generations() == ()
+
+
+def test_an_invalid_config_keeps_the_old_answers(rig: Rig) -> None:
+    """While the config can't be read its agents, providers and answers stay, not fresh; then the new one counts."""
+    rig.files.write_providers(acme=custom())
+    rig.touch(HOME_SOURCE)
+    answers = rig.answers()
+    rig.files.replace(rig.files.path / "openclaw.json", "{ models: [ ")
+    rig.touch(HOME_SOURCE, run=False)
+    rig.run()
+    assert rig.answers() == answers
+    assert not rig.verdict("ops", "acme").fresh
+    assert "openclaw.json" in rig.condition("ConfigValid").message
+    rig.files.write_providers()
+    rig.touch(HOME_SOURCE)
+    assert (rig.state("ops", "acme"), rig.verdict("ops", "acme").fresh) == ("missing", True)
+    assert rig.condition("ConfigValid").status
+
+
+def test_a_login_that_breaks_concerns_its_provider_only(rig: Rig) -> None:
+    """Another program's login that can't be read leaves all other providers fresh."""
+    rig.dispatcher.hold(CODEX)
+    rig.touch(CODEX, run=False)
+    rig.run()
+    rig.dispatcher.fail_read(CODEX, Failure.FAILED)
+    rig.run()
+    assert not rig.verdict("main", "openai-codex").fresh
+    assert rig.verdict("ops", "zai").fresh
+    assert not rig.condition("LoginsReadable").status
+
+
+# ---------------------------------------------------------------------------------------------------------------- time
+
+
+def token(rig: Rig, lives_s: float) -> dict[str, object]:
+    """Return a stored token that ends some seconds from now."""
+    return {
+        "type": "token",
+        "provider": "groq",
+        "token": "canary-groq-5512",
+        "expires": int((rig.clock.epoch() + lives_s) * 1000),
+    }
+
+
+def test_an_expiry_is_an_event(rig: Rig) -> None:
+    """A token that ends is `expired` from that moment on, for all who inherit it; nothing is read for that."""
+    rig.files.write_profiles(groq__me=token(rig, 3600.0))
+    rig.touch(rig.store())
+    before = rig.stats()
+    rig.advance(3590.0)
+    assert rig.state("ops", "groq") == "usable"
+    assert "provider_checks" not in rig.since(before)
+    rig.advance(10.1)
+    assert (rig.state("main", "groq"), rig.state("ops", "groq")) == ("expired", "expired")
+    counted = rig.since(before)
+    assert (counted["alarms"], counted["provider_checks"]) == (1, 2)
+    assert not counted.keys() & {"store_reads", "shared_reads"}
+
+
+def test_a_clock_that_jumps_forward_is_noticed(rig: Rig) -> None:
+    """When the wall clock is set ahead, what ended by it shows within five minutes."""
+    rig.files.write_profiles(groq__me=token(rig, 86_400.0))
+    rig.touch(rig.store())
+    rig.advance(1.0)
+    rig.clock.jump_epoch(2 * 86_400.0)
+    rig.advance(300.1)
+    assert rig.state("ops", "groq") == "expired"
+
+
+def test_a_clock_that_jumps_back_does_not_end_anything_early(rig: Rig) -> None:
+    """When the wall clock is set back, an answer lasts until its end by that clock, without a storm of alarms."""
+    rig.files.write_profiles(groq__me=token(rig, 100.0))
+    rig.touch(rig.store())
+    rig.advance(50.0)
+    rig.clock.jump_epoch(-3600.0)
+    rig.advance(200.0)
+    assert rig.state("ops", "groq") == "usable"
+    assert len(rig.handled(TimePassed)) <= 3
+    rig.advance(3600.0)
+    assert rig.state("ops", "groq") == "expired"
+    assert len(rig.handled(TimePassed)) <= 20
+
+
+# -------------------------------------------------------------------------------------------------------------- resync
+
+
+def test_the_resync_finds_what_no_event_told_of(rig: Rig) -> None:
+    """A change without an event shows after a resync, which counts it as drift; without drift it reads nothing."""
+    before = rig.stats()
+    rig.check_stamps()
+    rig.run()
+    assert rig.since(before) == {"resyncs": 1}
+    rig.files.write_profiles("ops", groq__me=api_key("groq"))
+    rig.check_stamps()
+    rig.run()
+    assert rig.state("ops", "groq") == "usable"
+    assert rig.stats().resync_drifts == 1
+
+
+def test_the_resync_comes_by_itself_with_jitter(make_rig: MakeRig) -> None:
+    """Every five minutes or so everything is compared with the disk."""
+    rig = make_rig("main", resync_interval_s=300.0).warm()
+    rig.advance(3600.0)
+    assert 10 <= rig.stats().resyncs <= 14
+
+
+def test_a_source_that_is_forgotten_and_back_takes_no_result_of_its_earlier_life(rig: Rig) -> None:
+    """A reading that began before an agent left is late for the agent that came back."""
+    rig.dispatcher.hold(rig.store("ops"))
+    rig.touch(rig.store("ops"), run=False)
+    rig.run()
+    early = rig.dispatcher.reads[rig.store("ops")][0]
+    rig.files.write_agents("main")
+    rig.touch(HOME_SOURCE)
+    rig.files.write_agents("main", "ops")
+    rig.touch(HOME_SOURCE)
+    found = early.read()
+    rig.files.write_profiles("ops", groq__me=api_key("groq"))
+    rig.to_warmer(SourceRead(source=rig.store("ops"), ticket=2, reading=found))  # type: ignore[arg-type]
+    rig.run()
+    rig.dispatcher.release(rig.store("ops"))
+    rig.run()
+    assert (rig.state("ops", "groq"), rig.state("ops", "zai")) == ("usable", "missing")
