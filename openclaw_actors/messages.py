@@ -5,7 +5,7 @@
     readers ─────► WarmerActor        SourceRead
     AuthState ───► WarmerActor        SweepFinished
     FailureListener ► WarmerActor     LedgerChanged (priority), ReportAnswered, WarmScope
-    WarmerActor ─► itself (alarms)    ReadDue, GraceOver, TimePassed, ResyncDue
+    WarmerActor ─► itself (alarms)    ReadDue, GraceOver, BudgetOver, TimePassed, ResyncDue
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
@@ -133,6 +133,10 @@ class GraceOver(Message, frozen=True, kw_only=True):
     """An alarm: first publications stop waiting for slow login files."""
 
 
+class BudgetOver(Message, frozen=True, kw_only=True):
+    """An alarm: readings that take longer than a sweep may are given up."""
+
+
 class TimePassed(Message, frozen=True, kw_only=True):
     """An alarm: the earliest `valid_until` has come."""
 
@@ -247,8 +251,8 @@ class WatchingDegraded(Message, frozen=True, kw_only=True):
 class StampsChecked(Message, frozen=True, kw_only=True):
     """A comparison of stamps is done."""
 
-    drifted: tuple[str, ...]
-    """Sources whose paths changed without an event."""
+    drifted: tuple[tuple[str, Stamps], ...]
+    """Sources whose paths changed without an event, with their stamps as they are now."""
     resync: bool
     """Whether it was a resync (drift is then a bug in the events) or the check right after a watch was set."""
     problem: str = ""

@@ -119,17 +119,28 @@ class Runtime:
     def _watch_over(self) -> None:
         """Wait for deaths, and start again what died when its pause is over; returns when told to stop."""
         while True:
-            due = min(self._due.values(), default=None)
+            due = min((*self._due.values(), *self._calm_at()), default=None)
             try:
                 death = self._deaths.get(timeout=None if due is None else max(0.0, due - self.clock.monotonic()))
             except Empty:
                 for name in [name for name, at in self._due.items() if at <= self.clock.monotonic()]:
                     del self._due[name]
                     self._restart(name)
+                if not self._calm_at() and not self._due:
+                    self.conditions.set("ActorsAlive", True, "Alive", "")
                 continue
             if death is None:
                 return
             self._on_death(death)
+
+    def _calm_at(self) -> list[float]:
+        """Return when the actors that died too often will have lived long enough to be called alive again."""
+        now, settings = self.clock.monotonic(), self.settings
+        for recent in self._restarts.values():
+            while recent and recent[0] < now - settings.restart_period_s:
+                recent.popleft()
+        often = [recent for recent in self._restarts.values() if len(recent) > settings.restart_intensity]
+        return [recent[-settings.restart_intensity - 1] + settings.restart_period_s + 0.001 for recent in often]
 
     def begin(self, make_reader: Callable[[], HomeReader]) -> None:
         """Start the actors and ask for the first warm."""
@@ -241,8 +252,7 @@ class Runtime:
         log.bind(actor=death.name, reason=death.reason).error("an actor died and is started again")
         now, settings = self.clock.monotonic(), self.settings
         recent = self._restarts.setdefault(death.name, deque())
-        while recent and recent[0] < now - settings.restart_period_s:
-            recent.popleft()
+        self._calm_at()
         recent.append(now)
         if len(recent) > settings.restart_intensity:
             often = f"{death.name} died {len(recent)} times in {settings.restart_period_s:g} s: {death.reason}"
@@ -264,8 +274,6 @@ class Runtime:
         address.ref = spawn()
         # whatever it was told while it was dead is made good by looking at everything again
         self._ask_for_warm("restart")
-        if len(self._restarts.get(name, ())) <= self.settings.restart_intensity:
-            self.conditions.set("ActorsAlive", True, "Alive", "")
 
     # ------------------------------------------------------------------------------------- what the WarmerActor tells
 

@@ -13,7 +13,7 @@ import pykka
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import tell
-from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.actors.dispatch import Alarm, Dispatcher
 from openclaw_actors.actors.readings import Readings
 from openclaw_actors.actors.remembered import Remembered
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceBoard, SourceRecord
@@ -24,7 +24,7 @@ from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.ids import ProviderId
 from openclaw_actors.log import log
-from openclaw_actors.messages import HomeReading, ReadDue, Reading, SourceRead, UnwatchSource, WatchSource
+from openclaw_actors.messages import BudgetOver, HomeReading, ReadDue, Reading, SourceRead, UnwatchSource, WatchSource
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
 
@@ -68,6 +68,7 @@ class ReadingDesk:
         self._conditions = conditions
         self._settings = settings
         self._chance = chance
+        self._budget: Alarm | None = None
         self.board = SourceBoard()
         self.grace_is_over = False
         """Whether first publications have stopped waiting for slow login files."""
@@ -145,6 +146,32 @@ class ReadingDesk:
 
         job = ReadJob(source, lambda: readings.read(source), deliver, self._settings.source_deadline_s)
         self._dispatcher.read(job)
+        self._set_budget(self._settings.sweep_budget_s)
+
+    def overdue(self) -> list[SourceRead]:
+        """Return a failure for each reading that has waited or lasted for the whole budget of a sweep.
+
+        A deadline counts from when a reading begins; a budget also ends the wait for a thread, which is long when many
+        sources block at once.
+        """
+        self._budget = None
+        now, budget_s = self._clock.monotonic(), self._settings.sweep_budget_s
+        running = [record for record in self.board.records.values() if record.running]
+        late = [record for record in running if record.started_at + budget_s <= now]
+        if len(late) < len(running):
+            next_at = min(record.started_at for record in running if record.started_at + budget_s > now) + budget_s
+            self._set_budget(next_at - now)
+        problem = f"it was not read within {budget_s:g} s: other sources block the readers. They are tried again"
+        return [
+            SourceRead(
+                source=record.name,
+                ticket=record.last_ticket,
+                reading=None,
+                problem=f"{record.name.partition(':')[2] or record.name}: {problem}",
+                overran=True,
+            )
+            for record in late
+        ]
 
     def take(self, message: SourceRead) -> TakenReading | None:
         """Take a reading in; None when it is a late one that nobody waits for."""
@@ -152,6 +179,9 @@ class ReadingDesk:
         if record is None:
             self._counters.discarded_results += 1
             return None
+        if self._budget is not None and not self.board.running:
+            self._budget.cancel()
+            self._budget = None
         if record.name.startswith(STORE_PREFIX):
             self._counters.store_reads += 1
         else:
@@ -217,6 +247,11 @@ class ReadingDesk:
             else:
                 unread.append((source, f"{source.removeprefix(LOGIN_PREFIX)} login is still being read"))
         return tuple(found), tuple(unread)
+
+    def _set_budget(self, delay_s: float) -> None:
+        """Set the one alarm for the earliest end of a budget."""
+        if self._budget is None:
+            self._budget = self._dispatcher.tell_later(delay_s, self._actor, BudgetOver())
 
     def _failed(self, record: SourceRecord, problem: str) -> bool:
         """Try again: soon at first, then ever more slowly, for ever. Return whether the source could be read before."""
@@ -286,7 +321,9 @@ _MAX_SHOWN = 5
 
 
 def _is_something(facts: object) -> bool:
-    """Tell whether a store or a login was there."""
+    """Tell whether a config, a store or a login was there."""
+    if isinstance(facts, HomeReading):
+        return facts.home.config.exists
     if isinstance(facts, StoreFacts):
         return facts.kind != "none"
     return isinstance(facts, CliFacts) and facts.found

@@ -65,6 +65,8 @@ class SourceBoard:
 
     def __init__(self) -> None:
         self.records: dict[str, SourceRecord] = {}
+        self.running = 0
+        """How many readings run or wait for a reader."""
         self._forgotten: dict[str, int] = {}
 
     def record(self, source: str) -> SourceRecord:
@@ -82,6 +84,7 @@ class SourceBoard:
         record = self.records.pop(source, None)
         if record is None:
             return
+        self.running -= record.running
         self._forgotten[source] = record.last_ticket
         if record.alarm is not None:
             record.alarm.cancel()
@@ -105,6 +108,7 @@ class SourceBoard:
         record = self.record(source)
         record.last_ticket += 1
         record.running = True
+        self.running += 1
         record.started_at = now
         return record.last_ticket
 
@@ -114,6 +118,7 @@ class SourceBoard:
         if record is None or not record.running or ticket != record.last_ticket:
             return None
         record.running = False
+        self.running -= 1
         record.done_ticket = ticket
         return record
 

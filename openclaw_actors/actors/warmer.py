@@ -49,6 +49,7 @@ from openclaw_actors.ids import AgentId, ProviderId
 from openclaw_actors.messages import (
     AgentActorDied,
     BeginWarming,
+    BudgetOver,
     CheckStamps,
     GraceOver,
     HomeReading,
@@ -232,6 +233,11 @@ class WarmerActor(BaseActor):
         self._shared.diffs.stop_waiting(LOGIN_PREFIX)
         self._shared.settle()
         self._advance(self._roster.all())
+
+    @handles(BudgetOver)
+    def _on_budget_over(self, _message: BudgetOver) -> None:
+        for overdue in self._desk.overdue():
+            self._on_source_read(overdue)
 
     @handles(TimePassed)
     def _on_time_passed(self, _message: TimePassed) -> None:

@@ -38,6 +38,9 @@ from openclaw_actors.settings import Settings
 from openclaw_actors.watching.protocol import FileWatcher
 from openclaw_actors.watching.stamp import stamp
 
+Drift = tuple[tuple[str, Stamps], ...]
+"""Sources with stamps that differ from those of their last reading."""
+
 WATCH_SOURCE = "watch"
 """What the jobs that arm watches are called in the reader pool."""
 
@@ -129,9 +132,14 @@ class WatcherActor(BaseActor):
 
     @handles(StampsChecked)
     def _on_stamps_checked(self, message: StampsChecked) -> None:
+        for source, stamps in message.drifted:
+            if source in self._stamps:
+                # what can't be read stays different from its last reading; it is one change all the same
+                self._stamps[source] = stamps
+        drifted = {source for source, _ in message.drifted}
         if message.resync:
             self._counters.resync_drifts += len(message.drifted)
-            for source in message.drifted:
+            for source in sorted(drifted):
                 log.bind(source=source).warning("resync found a change that no file event had told of")
         else:
             self._arming = False
@@ -139,7 +147,7 @@ class WatcherActor(BaseActor):
                 self._degraded[message.problem] = None
                 self._show_condition()
             self._arm()
-        self._touch(set(message.drifted), self._dispatcher.clock.monotonic(), hint=not message.resync)
+        self._touch(drifted, self._dispatcher.clock.monotonic(), hint=not message.resync)
 
     def _touch(self, sources: set[str], cause_at: float, *, hint: bool = True) -> None:
         if sources:
@@ -164,13 +172,13 @@ class WatcherActor(BaseActor):
         fresh = {source: self._stamps[source] for source in self._unchecked}
         self._unchecked = set()
 
-        def arm() -> tuple[str, ...]:
+        def arm() -> Drift:
             watcher.watch(paths)
             return _drifted(fresh)
 
         self._read(arm, resync=False)
 
-    def _read(self, read: Callable[[], tuple[str, ...]], *, resync: bool) -> None:
+    def _read(self, read: Callable[[], Drift], *, resync: bool) -> None:
         me = self.actor_ref
 
         def deliver(outcome: ReadOutcome) -> None:
@@ -205,6 +213,7 @@ class _Sink:
         tell(self._actor, WatchingDegraded(reason=reason))
 
 
-def _drifted(known: dict[str, Stamps]) -> tuple[str, ...]:
-    """Return the sources one of whose paths has another stamp now."""
-    return tuple(source for source, stamps in known.items() if any(stamp(path) != old for path, old in stamps))
+def _drifted(known: dict[str, Stamps]) -> Drift:
+    """Return the sources one of whose paths has another stamp now, with the stamps as they are."""
+    now = {source: tuple((path, stamp(path)) for path, _ in stamps) for source, stamps in known.items()}
+    return tuple((source, stamps) for source, stamps in now.items() if stamps != known[source])

@@ -342,6 +342,34 @@ def test_the_resync_finds_what_no_event_told_of(rig: Rig) -> None:
     assert rig.stats().resync_drifts == 1
 
 
+def test_what_stays_torn_is_one_drift(rig: Rig) -> None:
+    """A file that can't be read differs from its last reading for as long as it is so; the resync finds that once."""
+    tear(rig, "ops")
+    for _ in range(3):
+        rig.check_stamps()
+        rig.run()
+    assert rig.stats().resync_drifts == 1
+    assert rig.state("ops", "zai") == "usable"
+
+
+def test_a_config_that_is_briefly_gone_changes_nothing(rig: Rig) -> None:
+    """An editor that removes the config and writes it again retires no agent; one that stays away is believed."""
+    config = rig.files.path / "openclaw.json"
+    text, before = config.read_text(), rig.stats()
+    config.unlink()
+    rig.touch(HOME_SOURCE)
+    rig.advance(0.1)
+    assert rig.state("ops", "zai") == "usable"
+    rig.files.replace(config, text)
+    rig.touch(HOME_SOURCE)
+    rig.advance(1.0)
+    assert rig.since(before).keys() == {"shared_reads", "watch_noops"}
+    config.unlink()
+    rig.touch(HOME_SOURCE)
+    rig.advance(1.0)
+    assert rig.runtime.prepared.agents.get("ops") is None
+
+
 def test_the_resync_comes_by_itself_with_jitter(make_rig: MakeRig) -> None:
     """Every five minutes or so everything is compared with the disk."""
     rig = make_rig("main", resync_interval_s=300.0).warm()
@@ -366,3 +394,23 @@ def test_a_source_that_is_forgotten_and_back_takes_no_result_of_its_earlier_life
     rig.dispatcher.release(rig.store("ops"))
     rig.run()
     assert (rig.state("ops", "groq"), rig.state("ops", "zai")) == ("usable", "missing")
+
+
+def test_a_reading_that_gets_no_reader_is_given_up_after_the_budget(make_rig: MakeRig) -> None:
+    """A deadline counts from a reading's begin; the budget of a sweep also ends the wait for one."""
+    rig = make_rig("main", "ops", source_deadline_s=1000.0, sweep_budget_s=30.0)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.dispatcher.hold(rig.store("ops"))
+    rig.begin()
+    rig.run()
+    assert rig.state("main") == "usable"
+    rig.advance(29.0)
+    assert rig.verdict("ops").reason == "not warmed"
+    rig.advance(2.0)
+    assert "not read within 30 s" in rig.condition("StoresReadable").message
+    assert rig.state("ops", "zai") == "unknown"
+    rig.dispatcher.release(rig.store("ops"))
+    rig.advance(60.0)
+    assert rig.state("ops", "zai") == "usable"
+    assert rig.condition("StoresReadable").status

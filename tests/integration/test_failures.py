@@ -197,10 +197,6 @@ def test_a_success_frees_a_resting_credential(shared: Home, supervise: Supervise
     assert document["lastGood"] == {"openai": "openai:work"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a new secret starts without a ledger entry, so the old secret's windows on disk are held against it",
-)
 def test_a_new_secret_is_not_the_refused_one(shared: Home, supervise: Supervise) -> None:
     """A refusal holds for the very secret: a new one counts as soon as it is read, whatever the window says."""
     supervisor = supervise(shared)

@@ -422,6 +422,18 @@ def test_two_stores_are_united_key_by_key_with_the_own_one_winning() -> None:
     assert dict(view.last_good) == {"p": "c"}
 
 
+def test_use_of_a_shadowed_profile_is_not_held_against_the_own_one() -> None:
+    """Main's windows concern main's secret: an agent with its own profile of that name doesn't see them."""
+    main = side(
+        "m",
+        oauth("a", 1),
+        oauth("b", 1),
+        usage=(("a", Windows(1)), ("b", Windows(2)), ("inline-api-key:p", Windows(3))),
+    )
+    own = side("o", ProfileFacts("a", ProviderId("p"), "api_key", digest=b"own"))
+    assert dict(merge(main, own).usage) == {"b": Windows(2), "inline-api-key:p": Windows(3)}
+
+
 @pytest.mark.parametrize(
     ("own", "inherited", "taken"),
     [

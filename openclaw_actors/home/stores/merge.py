@@ -82,9 +82,20 @@ def merge(
         tuple(owner for _, owner in profiles.values()),
         tuple({**dict(main.order), **dict(own_order)}.items()),
         tuple({**dict(main.last_good), **dict(own_good)}.items()),
-        tuple({**dict(main.usage), **dict(own_usage)}.items()),
+        _usage(main, own_usage, {profile_id: owner for profile_id, (_, owner) in profiles.items()}),
         unread,
     )
+
+
+def _usage(
+    main: StoreFacts, own_usage: tuple[tuple[str, Windows], ...], owners: dict[str, StoreId]
+) -> tuple[tuple[str, Windows], ...]:
+    """Return the usage stats that hold for what the agent sees: those of main not for a profile of the agent's own.
+
+    OpenClaw unites them by id alone, so that a failure of main's profile rests an agent's own one of the same name.
+    """
+    inherited = ((name, windows) for name, windows in main.usage if owners.get(name, main.store) == main.store)
+    return tuple({**dict(inherited), **dict(own_usage)}.items())
 
 
 def _alone(store: StoreFacts, unread: str) -> StoreView:

@@ -1,0 +1,307 @@
+"""What changes cost: which sources are read, which cells are checked, and what is left alone."""
+
+from __future__ import annotations
+
+import json
+
+from rig import CLAUDE, HOME_SOURCE, MakeRig, Rig, api_key, custom
+
+from openclaw_actors.auth.verdict import State
+from openclaw_actors.messages import (
+    BeginWarming,
+    Reread,
+    SweepAgent,
+    WarmScope,
+)
+from openclaw_actors.scope import Scope
+
+
+def wanting(rig: Rig, scope: Scope, reread: Reread = Reread.NOTHING, *, reload: bool = False) -> WarmScope:
+    """Return a wish for a scope (or for what a reload changes in it), with a generation of its own."""
+    return WarmScope(
+        generation=rig.runtime.wants.mint(scope),
+        scope=scope,
+        reason="test",
+        cause_at=rig.clock.monotonic(),
+        reread=reread,
+        cancels=reload,
+        diff_only=reload,
+    )
+
+
+# --------------------------------------------------------------------------------------------------- shared sources
+
+
+def test_a_hundred_agents_on_one_store_are_one_reading(make_rig: MakeRig, tmp_path: object) -> None:
+    """A store is read once however many agents see it, at the start and after a change."""
+    shared = f"{tmp_path}/shared"
+    names = [{"id": f"a{number}", "agentDir": shared} for number in range(100)]
+    rig = make_rig(*names)
+    rig.files.write_profiles("a0", openai__work=api_key("openai"))
+    rig.warm()
+    assert rig.stats().store_reads == 2, "the shared one, and the one of main that all inherit from"
+    rig.files.write_profiles("a0", zai__me=api_key("zai"))
+    before = rig.stats()
+    rig.touch(rig.store("a0"))
+    assert rig.since(before)["store_reads"] == 1
+    assert all(rig.state(f"a{number}", "zai") == "usable" for number in range(100))
+
+
+def test_agents_that_see_the_same_share_the_very_same_answers(make_rig: MakeRig) -> None:
+    """What is folded for one agent is not folded again for another that sees the same stores."""
+    rig = make_rig("main", "ops", "lab", {"id": "one", "agentDir": "/nowhere/one"})
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    assert rig.auth("ops").table.own["openai"] == rig.auth("lab").table.own["openai"]  # type: ignore[index]
+    assert rig.auth("ops").table.shared is rig.auth("main").table.shared
+
+
+def test_agents_with_one_agent_dir_stay_apart(make_rig: MakeRig, tmp_path: object) -> None:
+    """Two agents on one agent dir have answers, revisions and generations of their own."""
+    shared = f"{tmp_path}/shared"
+    rig = make_rig("main", {"id": "red", "agentDir": shared}, {"id": "blue", "agentDir": shared})
+    rig.files.write_profiles("red", openai__work=api_key("openai"))
+    rig.warm()
+    assert rig.auth("red") is not rig.auth("blue")
+    assert rig.verdict("red").agent_id == "red"
+    blue = rig.verdict("blue").generation
+    rig.to_warmer(wanting(rig, Scope.cells([("red", "openai")])))
+    rig.run()
+    assert rig.verdict("red").generation > blue == rig.verdict("blue").generation
+    assert not rig.condition("AgentDirsDistinct").status
+    rig.files.write_agents("main", {"id": "blue", "agentDir": shared})
+    rig.touch(HOME_SOURCE)
+    assert sorted(rig.map.agents) == ["blue", "main"]
+    rig.files.write_profiles("blue", zai__me=api_key("zai"))
+    rig.touch(f"store:{shared}")
+    assert (rig.state("blue", "zai"), rig.state("blue")) == ("usable", "missing")
+
+
+# ----------------------------------------------------------------------------------------------- what a change costs
+
+
+def test_identical_content_costs_nothing(make_rig: MakeRig) -> None:
+    """Sources that are read again and say the same lead to no check and no publication."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.files.write_config()
+    before = rig.stats()
+    rig.touch_all()
+    counted = rig.since(before)
+    assert set(counted) == {"store_reads", "shared_reads", "watch_noops"}
+    assert counted["watch_noops"] == len(rig.sources())
+
+
+def test_an_unrelated_config_key_costs_no_check(make_rig: MakeRig) -> None:
+    """A change of the config that no answer depends on is read, and that is all."""
+    rig = make_rig("main", "ops")
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    rig.files.write_config(logging={"level": "debug"}, gateway={"port": 1234})
+    before = rig.stats()
+    rig.touch(HOME_SOURCE)
+    assert "provider_checks" not in rig.since(before)
+    assert "publications" not in rig.since(before)
+
+
+def test_a_changed_provider_costs_one_check_per_agent(make_rig: MakeRig) -> None:
+    """A provider's new key is checked for that provider only, once per agent, and does not disturb the others."""
+    rig = make_rig("main", "ops", "lab")
+    rig.files.write_providers(acme=custom(), bolt=custom("bolt"))
+    rig.warm()
+    bolt, acme = rig.verdict("lab", "bolt").generation, rig.verdict("lab", "acme").generation
+    rig.files.write_providers(acme={**custom(), "apiKey": "canary-other-0000"}, bolt=custom("bolt"))
+    before = rig.stats()
+    rig.touch(HOME_SOURCE)
+    counted = rig.since(before)
+    assert (counted["provider_checks"], counted["sweeps"], counted["publications"]) == (3, 3, 3)
+    assert {one.providers for one in rig.handled(SweepAgent)[-3:]} == {("acme",)}
+    assert rig.verdict("lab", "bolt").generation == bolt
+    assert rig.verdict("lab", "acme").generation > acme
+
+
+def test_a_changed_profile_costs_its_provider_only(make_rig: MakeRig) -> None:
+    """A new key in a store re-checks its provider (and those that use its credentials) for the agents that see it."""
+    rig = make_rig("main", "ops", "lab")
+    rig.files.write_profiles("ops", mistral__me=api_key("mistral"), zai__me=api_key("zai"))
+    rig.warm()
+    rig.files.write_profiles("ops", mistral__me=api_key("mistral", "new"), zai__me=api_key("zai"))
+    before = rig.stats()
+    rig.touch(rig.store("ops"))
+    assert rig.since(before)["provider_checks"] == 1
+    assert rig.handled(SweepAgent)[-1].providers == ("mistral",)
+
+
+def test_agents_come_go_and_move_with_the_config(make_rig: MakeRig, tmp_path: object) -> None:
+    """An added agent is warmed alone, a removed one is gone at once, a moved one is read from its new place."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles("ops", openai__work=api_key("openai"))
+    rig.warm()
+    before = rig.stats()
+    rig.files.write_agents("main", "ops", "new")
+    rig.touch(HOME_SOURCE)
+    assert rig.since(before)["sweeps"] == 1
+    assert rig.state("new") == "missing"
+    rig.files.write_agents("main", "ops")
+    before = rig.stats()
+    rig.touch(HOME_SOURCE)
+    assert rig.since(before) == {"config_reloads": 1, "shared_reads": 1}
+    assert sorted(rig.map.agents) == ["main", "ops"]
+    assert rig.verdict("new").state is State.MISSING
+    assert "unknown agent" in rig.verdict("new").reason
+    moved = f"{tmp_path}/moved"
+    rig.files.write_agents("main", {"id": "ops", "agentDir": moved})
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    held = rig.auth("ops")
+    rig.touch(HOME_SOURCE)
+    assert (rig.state("ops"), rig.state("ops", "zai")) == ("missing", "usable")
+    assert held.verdict("openai").state is State.USABLE, "a snapshot that is held never changes"
+    assert rig.sources().count(f"store:{moved}") == 1
+    assert f"store:{rig.files.path}/agents/ops/agent" not in rig.sources()
+    assert rig.open_generations() == ()
+
+
+def test_a_moved_agent_keeps_its_old_answer_until_the_new_one_is_there(make_rig: MakeRig, tmp_path: object) -> None:
+    """Nothing is cleared before it is refilled."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles("ops", openai__work=api_key("openai"))
+    rig.warm()
+    moved = f"{tmp_path}/moved"
+    rig.dispatcher.hold(f"store:{moved}")
+    rig.files.write_agents("main", {"id": "ops", "agentDir": moved})
+    rig.touch(HOME_SOURCE)
+    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", False)
+    rig.dispatcher.release(f"store:{moved}")
+    rig.run()
+    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("missing", True)
+
+
+def test_an_agent_that_comes_back_counts_on(make_rig: MakeRig) -> None:
+    """Revisions go on over an agent's absence: what a reader holds of it is never taken for what is new."""
+    rig = make_rig("main", "ops").warm()
+    rig.files.write_profiles("ops", openai__work=api_key("openai"))
+    rig.touch(rig.store("ops"))
+    revision = rig.auth("ops").revision
+    rig.files.write_agents("main")
+    rig.touch(HOME_SOURCE)
+    rig.files.write_agents("main", "ops")
+    rig.touch(HOME_SOURCE)
+    assert rig.auth("ops").revision > revision > 1
+
+
+def test_a_provider_that_goes_leaves_no_cell(make_rig: MakeRig) -> None:
+    """After a check of a provider that has just left the config, a full sweep of the same facts doesn't list it."""
+    rig = make_rig("main")
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    rig.files.write_providers()
+    rig.touch(HOME_SOURCE)
+    rig.to_warmer(wanting(rig, Scope.everything()))
+    rig.run()
+    assert "acme" not in rig.auth().verdicts
+
+
+def test_another_default_agent_costs_nothing(make_rig: MakeRig) -> None:
+    """Who is the default agent decides no credential: no check, no reading of a store."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles("ops", openai__work=api_key("openai"))
+    rig.warm()
+    assert rig.events.has_auth("openai") is False
+    before = rig.stats()
+    rig.files.write_agents("main", {"id": "ops", "default": True})
+    rig.touch(HOME_SOURCE)
+    assert rig.events.has_auth("openai") is True
+    counted = rig.since(before)
+    assert not counted.keys() & {"provider_checks", "sweeps", "store_reads"}
+
+
+def test_a_reload_that_changes_nothing_is_answered_without_a_check(make_rig: MakeRig) -> None:
+    """`reload_config` on an unchanged config answers its generation after one reading."""
+    rig = make_rig("main", "ops").warm()
+    before = rig.stats()
+    generation = rig.events.reload_config()
+    assert not rig.verdict().fresh
+    rig.run()
+    assert not rig.runtime.wants.is_open(generation)
+    assert rig.since(before) == {"shared_reads": 1, "warms": 1}
+    assert rig.verdict().fresh
+
+
+def test_a_plugin_reload_is_answered_when_the_logins_are_read_too(make_rig: MakeRig) -> None:
+    """The answer to a plugin reload includes what the logins say by then."""
+    rig = make_rig("main", source_grace_s=0.5).warm()
+    rig.dispatcher.hold(CLAUDE)
+    generation = rig.events.reload_plugins()
+    rig.run()
+    assert rig.runtime.wants.is_open(generation)
+    rig.files.replace(
+        rig.files.user / ".claude" / ".credentials.json",
+        json.dumps(
+            {
+                "claudeAiOauth": {
+                    "accessToken": "canary-a-000000",
+                    "refreshToken": "canary-r-000000",
+                    "expiresAt": 4102444800000,
+                }
+            }
+        ),
+    )
+    rig.dispatcher.release(CLAUDE)
+    rig.run()
+    assert not rig.runtime.wants.is_open(generation)
+    assert rig.state("main", "claude-cli") == "usable"
+    rig.dispatcher.hold(CLAUDE)
+    slow = rig.events.reload_plugins()
+    rig.advance(0.6)
+    assert not rig.runtime.wants.is_open(slow), "a login that hangs delays an answer by the grace at most"
+
+
+def test_a_reload_wins_over_what_was_published_while_it_was_read(make_rig: MakeRig) -> None:
+    """A config that was asked for before, and read after, another event's answer is shown all the same."""
+    rig = make_rig("main", "ops")
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+    rig.dispatcher.hold(HOME_SOURCE)
+    first = rig.events.reload_config()
+    rig.run()
+    second = wanting(rig, Scope.provider("acme"))
+    rig.to_warmer(second)
+    rig.run()
+    assert rig.verdict("ops", "acme").generation == second.generation > first
+    rig.files.write_providers()
+    rig.dispatcher.release(HOME_SOURCE)
+    rig.run()
+    assert rig.state("ops", "acme") == "missing"
+    assert rig.open_generations() == ()
+
+
+def test_a_wish_for_an_unknown_agent_is_answered(make_rig: MakeRig) -> None:
+    """A scope that touches nobody is answered at once and costs nothing."""
+    rig = make_rig("main").warm()
+    before = rig.stats()
+    rig.to_warmer(wanting(rig, Scope.agent("nobody"), Reread.STORES))
+    rig.run()
+    assert rig.open_generations() == ()
+    assert "provider_checks" not in rig.since(before)
+
+
+def test_starting_again_on_a_living_warmer_reads_everything_before_it_answers(make_rig: MakeRig) -> None:
+    """A second BeginWarming (another actor was restarted) is answered when every source was read again, not before."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles("ops", openai__work=api_key("openai"))
+    rig.warm()
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.dispatcher.hold(rig.store("ops"))
+    generation = rig.runtime.wants.mint(Scope.everything())
+    before = rig.stats()
+    rig.to_warmer(BeginWarming(generation=generation, reason="restart"))
+    rig.run()
+    assert rig.runtime.wants.is_open(generation)
+    assert not rig.verdict("ops", "zai").fresh
+    rig.dispatcher.release(rig.store("ops"))
+    rig.run()
+    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+    assert rig.since(before)["sweeps"] == 1, "only what turned out to have changed"
