@@ -70,14 +70,15 @@ class Aio:
             provider: In any spelling.
             agent_id: None is the default agent.
             generation: Wait for the answer to this event; None waits until nothing newer is wanted for the cell.
-            timeout_s: How long to wait at most, in seconds. At the deadline the verdict comes as it is, `fresh` False.
+            timeout_s: How long to wait at most, in seconds. At the deadline, and when the supervisor stops, the verdict
+                comes as it is, `fresh` False.
         """
         supervisor = self._supervisor
         wants = supervisor._runtime.wants
 
         def answered() -> bool:
             if generation is not None:
-                return not wants.is_open(generation)
+                return generation <= wants.latest and not wants.is_open(generation)
             return supervisor.verdict(provider, agent_id=agent_id).fresh
 
         done = await self._until(answered, timeout_s)
@@ -85,7 +86,7 @@ class Aio:
         return verdict if done else msgspec.structs.replace(verdict, fresh=False)
 
     async def changes(self, since: int | None = None) -> AsyncIterator[Change]:
-        """Yield each change, in the order of publication, until the iterator is closed.
+        """Yield each change, in the order of publication; ends when the supervisor is stopped.
 
         Args:
             since: A sequence number: changes after it that are still kept (the latest 4,096) come first.
@@ -101,14 +102,17 @@ class Aio:
         def hear(change: Change) -> None:
             _call_soon(loop, lambda: take(change))
 
-        unsubscribe = self._supervisor._runtime.notifier.subscribe(hear, since=since)
+        runtime = self._supervisor._runtime
+        unsubscribe = runtime.notifier.subscribe(hear, since=since)
+        stop_listening = runtime.bell.listen(lambda: _call_soon(loop, there.set) if runtime.ended.is_set() else None)
         try:
-            while True:
+            while waiting or not runtime.ended.is_set():
                 await there.wait()
                 there.clear()
                 while waiting:
                     yield waiting.popleft()
         finally:
+            stop_listening()
             unsubscribe()
 
     async def has_auth_for_model_provider(
@@ -138,6 +142,8 @@ class Aio:
         try:
             until = None if timeout_s is None else loop.time() + timeout_s
             while not is_so():
+                if self._supervisor._runtime.ended.is_set():
+                    return False
                 left_s = None if until is None else until - loop.time()
                 if left_s is not None and left_s <= 0:
                     return False

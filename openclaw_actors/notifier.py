@@ -24,16 +24,17 @@ class Notifier:
         self._lock = threading.Lock()
         self._subscribers: tuple[Callable[[Change], None], ...] = ()
         self._recent: deque[Change] = deque(maxlen=_KEPT)
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
+        """What calls the subscribers, once it is started."""
 
     def start(self) -> None:
         """Start the notifier's thread."""
-        self._thread = threading.Thread(target=self._run, name="openclaw-notifier", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name="openclaw-notifier", daemon=True)
+        self.thread.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Let what was posted be delivered and end the thread; return whether it ended in time."""
-        thread = self._thread
+        thread = self.thread
         if thread is None:
             return True
         self._queue.put(None)

@@ -34,6 +34,7 @@ from openclaw_actors.log import log
 from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage, HomeReading
 from openclaw_actors.notifier import Notifier
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
+from openclaw_actors.reading.job import describe_error
 from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
 from openclaw_actors.wants import Wants
@@ -67,6 +68,8 @@ class Runtime:
         self.conditions = ConditionBoard(self.clock)
         self.notifier = Notifier()
         self.warm = threading.Event()
+        self.ended = threading.Event()
+        """Set when everything is stopped: nothing will be published any more."""
         self.warm_time_s: float | None = None
         self.home: HomeReading | None = None
         """The newest reading of config, environment and model rows."""
@@ -109,12 +112,14 @@ class Runtime:
             self.begin(make_reader)
             self._watch_over()
         except Exception as error:  # the thread that watches over the others must say why it ends
-            log.bind(error=type(error).__name__).error("the supervisor thread failed; everything is stopped")
-            self.conditions.set(
-                "ActorsAlive", False, "SupervisorFailed", f"{type(error).__name__} in the supervisor thread"
-            )
-        finally:
+            why = describe_error(error)
+            log.error("the supervisor thread failed and everything is stopped: {}", why)
             self.end(timeout_s())
+            self.conditions.set("ActorsAlive", False, "SupervisorFailed", f"the supervisor thread failed: {why}")
+        else:
+            self.end(timeout_s())
+        self.ended.set()
+        self.bell.ring()
 
     def _watch_over(self) -> None:
         """Wait for deaths, and start again what died when its pause is over; returns when told to stop."""
@@ -181,7 +186,6 @@ class Runtime:
                 "StoppedWithLeftovers",
                 f"threads still blocked by sources: {sources}; all are daemons",
             )
-        self.bell.ring()
 
     # ---------------------------------------------------------------------------------------------------- the actors
 

@@ -56,7 +56,7 @@ class AuthSupervisor(Events):
             max_reader_threads=settings.read_threads, quarantine_after=settings.quarantine_after
         )
         super().__init__(prepared, Runtime(dispatcher, settings, prepared), settings)
-        self._home = home
+        self._home = None if home is None else os.fsdecode(home)
         self._env = None if env is None else _Held(env)
         self._runtime.on_warm = self._log_warm
         self._thread: threading.Thread | None = None
@@ -126,14 +126,19 @@ class AuthSupervisor(Events):
         _STARTED.discard(self)
         if self._gap is not None:
             self._gap.stop()
+        if thread is None:
+            self._runtime.ended.set()
         if thread is None or self._pid != os.getpid():
             return
         if first:
             self._runtime.ask_to_stop()
-        if thread is not threading.current_thread():
+        if threading.current_thread() not in (thread, self._runtime.notifier.thread):
+            # a subscriber that stops everything is waited for by what it would wait for
             thread.join(timeout_s)
 
     def __enter__(self) -> Self:
+        if _on_running_loop():
+            raise RuntimeError("leaving `with` would block the running event loop: use `async with`")
         return self.start()
 
     def __exit__(

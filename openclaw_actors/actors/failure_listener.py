@@ -220,9 +220,7 @@ class FailureListener(BaseActor):
             self._memory_only[store] = message.problem
             if waiting is not None:
                 waiting.steps.clear()
-        log.bind(store=store, problem=message.problem).warning(
-            "usage of a store can't be written; it is kept in memory"
-        )
+        log.bind(store=store).warning("usage of a store can't be written; it is kept in memory: {}", message.problem)
         self._conditions.set("UsagePersisted", False, "Unwritable", message.problem)
 
     def _write(self, candidate: Candidate, step: Step, last_good: tuple[str, str] | None = None) -> None:
@@ -256,7 +254,7 @@ class FailureListener(BaseActor):
 
         def deliver(outcome: ReadOutcome) -> None:
             permanent = not outcome.ok and (outcome.error or "").startswith("StoreReadOnlyError")
-            tell(me, UsageWritten(store=store, problem=outcome.error or "", permanent=permanent))
+            tell(me, UsageWritten(store=store, problem=outcome.problem, permanent=permanent))
 
         # the lock may be held by another process for as long as the deadline of a reading, so it gets time beside it
         self._dispatcher.read(ReadJob(f"usage:{store}", write, deliver, timeout_s + self._settings.source_deadline_s))

@@ -139,7 +139,7 @@ class ReadingDesk:
                     source=source,
                     ticket=ticket,
                     reading=value if isinstance(value, Reading) else None,
-                    problem=outcome.error or "",
+                    problem=outcome.problem,
                     overran=outcome.failure is Failure.OVERRAN,
                 ),
             )
@@ -265,9 +265,7 @@ class ReadingDesk:
             delay_s = self._chance.uniform(settings.torn_retry_s, max(settings.torn_retry_s, ceiling))
         self._read_later(record, delay_s)
         if broke:
-            log.bind(source=record.name, problem=problem).warning(
-                "a source can't be read; its last good answer stays and it is tried again"
-            )
+            log.bind(source=record.name).warning("a source can't be read and is tried again: {}", problem)
             if record.value is None:
                 self._watcher.tell(WatchSource(source=record.name, stamps=self._readings.default_stamps(record.name)))
         self._show_problems(record)

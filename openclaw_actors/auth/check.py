@@ -115,7 +115,7 @@ def decide(
     if not candidates:
         return _nothing(provider, unread, known)
     now_ms = round(now * 1000)
-    windows = [_windows(c, ledger, usage) for c in candidates]
+    windows = _shared_refusals(candidates, [_windows(c, ledger, usage) for c in candidates], now_ms)
     cell = _fold(provider, candidates, windows, now, now_ms, None, unread)
     limited = {w.model for each in windows if each is not None for w in active_windows(each, now_ms) if w.model}
     if not limited:
@@ -127,6 +127,28 @@ def decide(
 
 def _answer(cell: Cell) -> tuple[object, ...]:
     return cell.state, cell.evidence, cell.reason
+
+
+def _shared_refusals(
+    candidates: tuple[Candidate, ...], windows: list[Windows | None], now_ms: int
+) -> list[Windows | None]:
+    """Hold a refusal against every candidate with that very secret: a variable and the configured key that names it."""
+    refused: dict[bytes, Windows] = {}
+    for candidate, usage in zip(candidates, windows, strict=True):
+        if usage is not None and candidate.digest is not None and _refuses(usage, now_ms):
+            refused[candidate.digest] = usage
+    if not refused:
+        return windows
+    return [
+        refused.get(candidate.digest, usage)
+        if usage is None and candidate.digest is not None and candidate.state in _RESTABLE
+        else usage
+        for candidate, usage in zip(candidates, windows, strict=True)
+    ]
+
+
+def _refuses(windows: Windows, now_ms: int) -> bool:
+    return any(w.effect in (Effect.REJECTED, Effect.DISABLED) for w in active_windows(windows, now_ms))
 
 
 def _windows(candidate: Candidate, ledger: Ledger, usage: Usage | None) -> Windows | None:
@@ -242,7 +264,7 @@ def _words(
     seen = f" at {_moment(windows.last_failure_at)}" if windows.last_failure_at else ""
     if state is State.COOLDOWN:
         only = f" for model {window.model}" if window.model else ""
-        return f"{name} is resting{only} until {until} after {window.reason}", f"wait, or clear the cooldown of {name}"
+        return f"{name} is resting{only} until {until} after {window.reason}", f"wait, or call clear_cooldown({name!r})"
     if state is State.DISABLED:
         reason = f"{name} is disabled: {window.reason} failure seen{seen}; retried at {until}"
         return reason, "check the account's balance and plan, then recheck"
@@ -253,7 +275,7 @@ def _words(
 
 def _moment(ms: int) -> str:
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, OSError, ValueError):
         return "a time too far away to name"
 

@@ -67,6 +67,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     """Where it is and what it says, for people; never a secret."""
     expires_at: float | None = None
     """When the credential expires, in epoch seconds."""
+    refreshable: bool = False
+    """Whether something is there to refresh it with."""
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

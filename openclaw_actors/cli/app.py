@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from openclaw_actors.cli.check import EXIT_STATUS_HELP
+from openclaw_actors.cli.session import silence_stdout
 
 _PROGRAM = "openclaw-actors"
 
@@ -91,13 +91,33 @@ def watch(**options: Any) -> int:
     return _quietly(watch_changes, **options)
 
 
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT})
+
+USAGE_STATUS = 64
+"""Exit status for wrong usage (EX_USAGE of sysexits.h): `status --check` has a meaning for 2."""
+
+UNWRITABLE_STATUS = 74
+"""Exit status when the output can't be written (EX_IOERR)."""
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status: 2 for wrong usage, 130 when interrupted."""
+    """Run one command and return its exit status: 64 for wrong usage, 74 for unwritable output, 130 if interrupted."""
+    if sys.stdout is None or sys.stdout.closed:
+        return UNWRITABLE_STATUS
     try:
         status = cli.main(args=list(arguments), prog_name=_PROGRAM, standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return USAGE_STATUS
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        print(f"{_PROGRAM}: the output can't be written: {error.strerror}", file=sys.stderr)
+        silence_stdout()
+        return UNWRITABLE_STATUS
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0
@@ -109,14 +129,6 @@ def _quietly(command: Callable[..., int], *arguments: Any, **options: Any) -> in
         status = command(*arguments, **options)
         sys.stdout.flush()
     except BrokenPipeError:
-        _silence_stdout()
+        silence_stdout()
         return 0
     return status
-
-
-def _silence_stdout() -> None:
-    # without this the interpreter complains once more when it flushes at exit
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)

@@ -64,11 +64,8 @@ def check(answers: Iterable[tuple[str, Verdict]], now: float) -> CheckResult:
 
 
 def ends_at(verdict: Verdict) -> float | None:
-    """Return when a working credential ends for good, in epoch seconds; None when it doesn't, or can be refreshed.
-
-    Evidence of the kind `oauth` counts as refreshable; a `token` or a key has nothing to refresh it with.
-    """
+    """Return when a working credential ends for good, in epoch seconds; None when it doesn't, or can be refreshed."""
     evidence = verdict.evidence
     if evidence is None or not verdict.has_auth or verdict.state is State.REFRESHABLE:
         return None
-    return None if evidence.kind == "oauth" else evidence.expires_at
+    return None if evidence.refreshable else evidence.expires_at

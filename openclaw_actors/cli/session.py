@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def one_shot(home: str | None) -> Iterator[AuthSupervisor]:
     with AuthSupervisor(home, settings=Settings(watch=False, one_shot=True)) as supervisor:
         wait_until_warm(supervisor)
         warn_of_conditions(supervisor, besides=("Watching",))
+        if problem := missing_home(supervisor):
+            warn(problem)
         yield supervisor
 
 
@@ -46,11 +49,18 @@ def wait_until_warm(supervisor: AuthSupervisor) -> None:
     deadline = time.monotonic() + WARM_TIMEOUT_S
     while not supervisor.wait_warm(_LOOK_INTERVAL_S):
         _raise_for_config(supervisor)
+        _raise_for_death(supervisor)
         if time.monotonic() > deadline:
             warn(f"not warm after {WARM_TIMEOUT_S:.0f} s: some answers are unknown")
             return
     if not supervisor.agent_ids():
         _raise_for_config(supervisor)
+
+
+def _raise_for_death(supervisor: AuthSupervisor) -> None:
+    for condition in supervisor.health().conditions:
+        if condition.type == "ActorsAlive" and condition.reason == "SupervisorFailed":
+            raise ConfigUnusableError(condition.message)
 
 
 def _raise_for_config(supervisor: AuthSupervisor) -> None:
@@ -69,6 +79,21 @@ def warn_of_conditions(supervisor: AuthSupervisor, besides: tuple[str, ...] = ()
 def warn(text: str) -> None:
     """Write one warning to stderr."""
     print(f"warning: {clean(text)}", file=sys.stderr)
+
+
+def silence_stdout() -> None:
+    """Let whatever is still to be written to stdout go nowhere: its reader is gone, or its disk is full."""
+    # without this the interpreter complains once more when it flushes at exit
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def missing_home(supervisor: AuthSupervisor) -> str:
+    """Return what is wrong when the home is no directory; empty when it is one."""
+    path = str(supervisor.home_path)
+    return "" if os.path.isdir(path) else f"{path}: there is no such directory. Check --home or OPENCLAW_STATE_DIR"
 
 
 def chosen_agents(supervisor: AuthSupervisor, agent: str | None, *, all_agents: bool = False) -> tuple[str, ...]:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from openclaw_actors.auth.verdict import State, Verdict
-from openclaw_actors.cli.check import check
+from openclaw_actors.cli.check import BROKEN, FINE, check
 from openclaw_actors.cli.json_shapes import profile_of, status_agent, write_json
-from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, one_shot, warn
+from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, missing_home, one_shot, silence_stdout, warn
 from openclaw_actors.cli.text import counted, expiry, milliseconds, state_label, state_style
 
 if TYPE_CHECKING:
     from openclaw_actors import AuthSupervisor
+
+_SILENT = frozenset({State.MISSING, State.UNKNOWN})
+"""States of a provider that nobody set up which are not worth a row: a source that can't be read is warned of once."""
 
 Answers = list[tuple[str, Verdict]]
 """(provider as spelled, verdict)."""
@@ -32,15 +35,22 @@ def show_status(
     checked: bool,
 ) -> int:
     """Print the status and return the exit status."""
+    worst = 0
     try:
         with one_shot(home) as supervisor:
             agents = chosen_agents(supervisor, agent, all_agents=all_agents)
             answers = {one: _answers(supervisor, one, providers) for one in agents}
+            # first, so that a reader of the table who goes away takes no exit status along
+            worst = _report_check(supervisor, answers, named=bool(providers)) if checked else 0
             if as_json:
                 write_json({"agents": {one: _agent_json(supervisor, one, answers[one]) for one in agents}})
             else:
                 _write_status(supervisor, answers, named=bool(providers), everything=everything)
-            return _report_check(supervisor, answers, named=bool(providers)) if checked else 0
+            sys.stdout.flush()
+            return worst
+    except BrokenPipeError:
+        silence_stdout()
+        return worst
     except ConfigUnusableError as error:
         if not as_json:
             raise
@@ -52,8 +62,8 @@ def show_status(
 def _answers(supervisor: AuthSupervisor, agent: str, providers: tuple[str, ...]) -> Answers:
     if providers:
         return [(spelled, supervisor.verdict(spelled, agent_id=agent)) for spelled in dict.fromkeys(providers)]
-    verdicts = supervisor.snapshot(agent).verdicts
-    return [(provider, verdicts[provider]) for provider in sorted(verdicts)]
+    asked = {*supervisor.snapshot(agent).verdicts, *supervisor.configured_providers(agent)}
+    return [(provider, supervisor.verdict(provider, agent_id=agent)) for provider in sorted(asked)]
 
 
 def _agent_json(supervisor: AuthSupervisor, agent: str, answers: Answers) -> dict[str, object]:
@@ -81,7 +91,7 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
     for agent, pairs in answers.items():
         configured = supervisor.configured_providers(agent)
         for spelled, verdict in pairs:
-            if not (named or everything or verdict.state is not State.MISSING or verdict.provider in configured):
+            if not (named or everything or verdict.state not in _SILENT or verdict.provider in configured):
                 left_out.add(verdict.provider)
                 continue
             evidence = verdict.evidence
@@ -103,11 +113,16 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
     write_table(headers, rows, numbers=frozenset({7}), expendable=(4, 3, 7, 5))
     if left_out:
         verb = "has" if len(left_out) == 1 else "have"
-        write_line((f"{counted(len(left_out), 'more provider')} {verb} no credentials (--all to see them)", "dim"))
+        write_line(
+            (f"{counted(len(left_out), 'more provider')} {verb} no known credentials (--all to see them)", "dim")
+        )
 
 
 def _report_check(supervisor: AuthSupervisor, answers: dict[str, Answers], *, named: bool) -> int:
-    worst = 0
+    problem = missing_home(supervisor)
+    if problem:
+        click.echo(f"problem: {problem}", err=True)
+    worst = BROKEN if problem else FINE
     for agent, pairs in answers.items():
         configured = supervisor.configured_providers(agent)
         result = check((pair for pair in pairs if named or pair[1].provider in configured), time.time())

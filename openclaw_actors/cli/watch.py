@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 import time
 from types import FrameType
 from typing import TYPE_CHECKING
+
+import click
 
 from openclaw_actors.cli.json_shapes import watch_change, write_json
 from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, wait_until_warm, warn, warn_of_conditions
@@ -25,6 +28,8 @@ def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_j
     """Run a watching supervisor and print its changes. Ends with exit status 0 on SIGINT and SIGTERM."""
     from openclaw_actors import AuthSupervisor, Settings
 
+    if agent is not None and all_agents:
+        raise click.UsageError("--agent and --all-agents exclude each other.")
     _interrupt_on_signals()
     try:
         with AuthSupervisor(home, settings=Settings()) as supervisor:
@@ -32,12 +37,13 @@ def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_j
             changes: queue.SimpleQueue[tuple[float, Change]] = queue.SimpleQueue()
             supervisor.subscribe(lambda change: changes.put((time.time(), change)))
             agents = _begin(supervisor, agent, all_agents=all_agents, as_json=as_json)
-            shown = supervisor.health().conditions
+            shown, known = supervisor.health().conditions, supervisor.agent_ids()
             while True:
                 try:
                     seen_at, change = changes.get(timeout=_LOOK_INTERVAL_S)
                 except queue.Empty:
                     shown = _write_conditions(shown, supervisor.health().conditions)
+                    known = _write_agents(known, supervisor.agent_ids(), as_json=as_json)
                     continue
                 if agents is None or change.agent_id in agents:
                     _write_change(change, seen_at, as_json=as_json)
@@ -79,7 +85,20 @@ def _write_conditions(before: tuple[Condition, ...], now: tuple[Condition, ...])
         if not condition.status and (old is None or old.status or old.message != condition.message):
             warn(f"{condition.type}: {condition.message or condition.reason}")
         elif condition.status and old is not None and not old.status:
-            warn(f"{condition.type}: well again")
+            print(f"note: {condition.type}: well again", file=sys.stderr)
+    return now
+
+
+def _write_agents(before: tuple[str, ...], now: tuple[str, ...], *, as_json: bool) -> tuple[str, ...]:
+    """Say which agents the config has gained or lost."""
+    for names, what in ((sorted({*now} - {*before}), "added"), (sorted({*before} - {*now}), "removed")):
+        for name in names:
+            if as_json:
+                write_json({"event": f"agent-{what}", "at": time.time(), "agent": name}, line=True)
+            else:
+                from openclaw_actors.cli.tables import write_line
+
+                write_line((f"{clock_time(time.time())}  ", "dim"), (f"{clean(name)}  ", "bold"), (f"agent {what}", ""))
     return now
 
 
@@ -90,6 +109,8 @@ def _write_change(change: Change, seen_at: float, *, as_json: bool) -> None:
     from openclaw_actors.cli.tables import ascii_only, write_line
 
     plain = ascii_only()
+    if _says_the_same(change):
+        return
     old, new = change.old.state, change.new.state
     before, after = change.old.evidence, change.new.evidence
     names = ("", "")
@@ -105,6 +126,17 @@ def _write_change(change: Change, seen_at: float, *, as_json: bool) -> None:
         (state_label(new, ascii_only=plain) + names[1], state_style(new)),
         (f"  {why}", ""),
         (f"  generation {change.generation}, {milliseconds(change.latency_s)}", "dim"),
+    )
+
+
+def _says_the_same(change: Change) -> bool:
+    """Tell whether only what the answer shadows, or its wording, has changed: nothing that a line could show."""
+    old, new = change.old, change.new
+    return (old.state, old.presence, old.valid_until, old.evidence) == (
+        new.state,
+        new.presence,
+        new.valid_until,
+        new.evidence,
     )
 
 

@@ -12,8 +12,11 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors import errors
 from openclaw_actors.errors import OpenclawActorsError
 from openclaw_actors.log import log
+
+_OUR_ERRORS = frozenset(name for name in vars(errors) if name.endswith("Error"))
 
 
 class Failure(enum.StrEnum):
@@ -51,6 +54,13 @@ class ReadOutcome(msgspec.Struct, frozen=True):
     def ok(self) -> bool:
         """Whether there is a value."""
         return self.failure is Failure.OK
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, for people: without the name of an error class of ours; empty when nothing did."""
+        text = self.error or ""
+        name, colon, rest = text.partition(": ")
+        return rest if colon and name in _OUR_ERRORS else text
 
     @property
     def took_s(self) -> float:

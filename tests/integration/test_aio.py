@@ -18,6 +18,7 @@ from openclaw_actors import AuthSupervisor, Change, NotRunningError, State, Stor
 from openclaw_actors.home.external_cli import read_cli
 from openclaw_actors.home.json5 import read_json5
 from openclaw_actors.home.stores.open import read_store
+from openclaw_actors.ids import Generation
 
 T = TypeVar("T")
 BLOCK_S = 0.5
@@ -385,3 +386,47 @@ def test_without_a_loop_the_warm_line_names_no_gap(small: Home, supervise: Super
     supervise(small)
     line = next(line for line in log_lines if "pre-warmed" in line)
     assert "eventLoopMax" not in line
+
+
+def test_changes_end_when_the_supervisor_stops(home: Home, supervise: Supervise) -> None:
+    """Who gathers its tasks at shutdown is not kept by an iteration that nothing will feed any more."""
+    home.write_config().write_profiles(openai__work=api_key("openai"))
+    supervisor = supervise(home)
+
+    async def main() -> list[str]:
+        async def collect() -> list[str]:
+            return [change.provider async for change in supervisor.aio.changes()]
+
+        task = asyncio.create_task(collect())
+        await asyncio.sleep(0)
+        supervisor.report_failure("openai:work", "auth")
+        await supervisor.aio.fresh("openai")
+        await supervisor.aio.stop()
+        return await asyncio.wait_for(task, 10)
+
+    assert "openai" in asyncio.run(main())
+
+
+def test_a_wait_ends_when_the_supervisor_stops(home: Home, supervise: Supervise) -> None:
+    """What was never asked for is never answered; the wait for it ends with the supervisor, not with its deadline."""
+    home.write_config().write_profiles(openai__work=api_key("openai"))
+    supervisor = supervise(home)
+
+    async def main() -> bool:
+        task = asyncio.create_task(supervisor.aio.fresh("openai", generation=Generation(10**6), timeout_s=60.0))
+        await asyncio.sleep(0)
+        await supervisor.aio.stop()
+        return (await asyncio.wait_for(task, 10)).fresh
+
+    assert asyncio.run(main()) is False
+
+
+def test_with_on_a_running_loop_is_refused_before_anything_starts(home: Home) -> None:
+    """Leaving it would block the loop, so entering it says what to use instead."""
+    home.write_config()
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="async with"), AuthSupervisor(home.path):
+            raise AssertionError("entered")
+
+    asyncio.run(main())

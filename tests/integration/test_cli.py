@@ -189,7 +189,7 @@ def test_check_goes_with_json(run: Run, home: Path) -> None:
 def test_unknown_agent_is_told_the_known_ones(run: Run, home: Path) -> None:
     """Exit status 2, the configured ids, and a guess."""
     done = run("status", "--home", str(home), "--agent", "reserch")
-    assert done.returncode == 2
+    assert done.returncode == 64
     assert "main, ops, research" in done.stderr
     assert "Did you mean research?" in done.stderr
 
@@ -241,7 +241,7 @@ def test_models_are_paged_and_the_hidden_ones_explained(run: Run, home: Path) ->
     assert copilot["reason"]
     assert copilot["next_step"]
     outside = run("models", "--home", str(home), "--page", "99999")
-    assert outside.returncode == 2
+    assert outside.returncode == 64
     assert "Page out of range: 99999 (valid: 1-" in outside.stderr
     everything = json.loads(run("models", "--home", str(home), "--json", "--all").stdout)
     assert everything["total"] == len(everything["models"]) > 948
@@ -330,3 +330,33 @@ def test_output_into_a_closed_pipe_ends_quietly(tmp_path: Path, home: Path) -> N
         assert process.wait(DEADLINE_S) == 0
     assert "Traceback" not in errors
     assert "BrokenPipe" not in errors
+
+
+def test_a_full_disk_is_one_line() -> None:
+    """Output that can't be written is said on stderr, with a status of its own and no traceback."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "openclaw_actors", "status", "--home", str(EXAMPLE)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_S,
+        )
+    assert done.returncode == 74
+    assert "can't be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_of_a_home_that_is_not_there_is_broken(run: Run, tmp_path: Path) -> None:
+    """A typing error in a monitoring job doesn't stay green."""
+    done = run("status", "--check", "--home", str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert "no such directory" in done.stderr
+
+
+def test_check_looks_at_selected_models_of_unknown_providers(run: Run, tmp_path: Path) -> None:
+    """A model that the config selects counts, whoever its provider is."""
+    (tmp_path / "openclaw.json").write_text('{"agents": {"defaults": {"model": {"primary": "nobody/x"}}}}')
+    done = run("status", "--check", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert "nobody" in done.stdout

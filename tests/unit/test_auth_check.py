@@ -25,6 +25,7 @@ from openclaw_actors.auth.check import check, decide, gather, shared_candidates
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.verdict import Cell, State
+from openclaw_actors.home.facts import KeyFacts, KeyForm
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import EvidenceId
@@ -120,6 +121,16 @@ def test_reports_reach_shared_evidence() -> None:
     assert cell_of("groq", index_of(env=("GROQ_API_KEY",)), ledger=ledger).state is State.REJECTED
     view = store(usage={"inline-api-key:groq": disabled("billing")})
     assert cell_of("groq", index_of(entry("groq", LITERAL, url=REMOTE_URL)), view).state is State.DISABLED
+
+
+def test_a_refused_secret_is_refused_under_every_name() -> None:
+    """A configured key that names a variable yields the very secret that was refused; a rest is not shared."""
+    same = KeyFacts(form=KeyForm.ENV_REF, name="GROQ_API_KEY", resolved=True, digest=b"GROQ_API_KEY")
+    index = index_of(entry("groq", same, url=REMOTE_URL), env=("GROQ_API_KEY",))
+    key = LedgerKey(None, EvidenceId("env:GROQ_API_KEY"), b"GROQ_API_KEY")
+    assert cell_of("groq", index, ledger={key: LedgerEntry(resting("auth"), NOW_MS)}).state is State.REJECTED
+    assert cell_of("groq", index, ledger={key: LedgerEntry(disabled("billing"), NOW_MS)}).state is State.DISABLED
+    assert cell_of("groq", index, ledger={key: LedgerEntry(resting("rate_limit"), NOW_MS)}).state is State.USABLE
 
 
 def test_the_worst_effect_wins() -> None:

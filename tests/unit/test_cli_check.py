@@ -14,7 +14,7 @@ HOUR = 3600.0
 
 def answer(state: State, *, kind: str = "token", expires_at: float | None = None) -> tuple[str, Verdict]:
     """Return one answer as `--check` gets it."""
-    evidence = Evidence(EvidenceId("p:default"), "profile", kind, expires_at=expires_at)
+    evidence = Evidence(EvidenceId("p:default"), "profile", kind, expires_at=expires_at, refreshable=kind == "oauth")
     made = Verdict(
         AgentId("main"),
         ProviderId("p"),
@@ -69,6 +69,7 @@ def test_states_that_nobody_knows_are_0_with_a_warning(state: State) -> None:
         (State.USABLE, "token", 25 * HOUR, 0),
         (State.COOLDOWN, "token", 1.0, 2),
         (State.USABLE, "oauth", HOUR, 0),
+        (State.USABLE, "oauth without refresh", HOUR, 2),
         (State.REFRESHABLE, "oauth", -HOUR, 0),
         (State.EXPIRED, "token", -HOUR, 1),
     ],

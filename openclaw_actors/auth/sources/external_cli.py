@@ -156,4 +156,5 @@ def _evidence(cli: CliFacts) -> Evidence:
         kind=cli.kind,
         detail=f"login of {cli.name.capitalize()} CLI in {cli.path}",
         expires_at=cli.expires_at,
+        refreshable=cli.has_refresh,
     )

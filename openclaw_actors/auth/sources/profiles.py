@@ -92,6 +92,7 @@ def _candidate(
             kind=profile.kind,
             detail=_detail(profile, owner, index),
             expires_at=profile.expires_ms / 1000 if profile.expires_ms else None,
+            refreshable=profile.has_refresh,
         ),
         state=state,
         reason=reason,
