@@ -81,10 +81,12 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
 
     now, plain = time.time(), ascii_only()
     agents = ", ".join(supervisor.agent_ids())
+    alone = len(answers) == 1
+    whose = f"  agent {next(iter(answers))} of {agents}" if alone else f"  agents {agents}"
     write_line(
         ("home ", "dim"),
         (str(supervisor.home_path), "bold"),
-        (f"  config {supervisor.config_path}  agents {agents}  warm in {milliseconds(supervisor.warm_time_s)}", "dim"),
+        (f"  config {supervisor.config_path}{whose}  warm in {milliseconds(supervisor.warm_time_s)}", "dim"),
     )
     rows = []
     left_out: set[str] = set()
@@ -98,7 +100,7 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
             style = state_style(verdict.state)
             rows.append(
                 (
-                    (agent, ""),
+                    *(() if alone else ((agent, ""),)),
                     (spelled, "bold" if verdict.has_auth else ""),
                     (state_label(verdict.state, ascii_only=plain), style),
                     (evidence.source if evidence else "", ""),
@@ -109,8 +111,11 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
                     (verdict.reason, "dim"),
                 )
             )
-    headers = ("agent", "provider", "state", "source", "kind", "profile", "expires", "models", "reason")
-    write_table(headers, rows, numbers=frozenset({7}), expendable=(4, 3, 7, 5))
+    headers = ("provider", "state", "source", "kind", "profile", "expires", "models", "reason")
+    if alone:
+        write_table(headers, rows, numbers=frozenset({6}), expendable=(3, 6, 4))
+    else:
+        write_table(("agent", *headers), rows, numbers=frozenset({7}), expendable=(4, 7, 5))
     if left_out:
         verb = "has" if len(left_out) == 1 else "have"
         write_line(

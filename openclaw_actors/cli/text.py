@@ -72,16 +72,15 @@ def relative(moment: float, now: float) -> str:
 def expiry(verdict: Verdict, now: float) -> str:
     """Return when a verdict's credential expires: `in 3 d`, `expired 2 h ago`; empty when it has no expiry.
 
-    What only looks expired says so: a token with something to refresh it is `expired 2 h ago, refreshable`.
+    What only looks expired says so: a token with something to refresh it is `expired, refreshable`.
     """
     if verdict.evidence is None or verdict.evidence.expires_at is None:
         return ""
     moment = verdict.evidence.expires_at
     if moment > now:
         return relative(moment, now)
-    text = f"expired {relative(moment, now)}"
-    # a run can use it although it is past: then something refreshes it
-    return f"{text}, refreshable" if verdict.has_auth else text
+    # a run can use it although it is past: then something refreshes it, and when it expired is of no interest
+    return "expired, refreshable" if verdict.has_auth else f"expired {relative(moment, now)}"
 
 
 def clock_time(moment: float) -> str:
