@@ -47,6 +47,10 @@ def clean(text: str) -> str:
     )
 
 
+_MANY_DAYS = 1_000_000
+"""More days than any credential lives: a date beyond is a mistake, whose digits would fill the screen."""
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in one unit, rounded down: `90 s`, `45 min`, `30 h`, `3 d`."""
     whole = int(seconds)
@@ -56,7 +60,8 @@ def duration(seconds: float) -> str:
         return f"{whole // MINUTE_S} min"
     if whole < 2 * DAY_S:
         return f"{whole // HOUR_S} h"
-    return f"{whole // DAY_S} d"
+    days = whole // DAY_S
+    return f"{days} d" if days < _MANY_DAYS else f"over {_MANY_DAYS} d"
 
 
 def relative(moment: float, now: float) -> str:

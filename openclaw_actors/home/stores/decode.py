@@ -83,17 +83,22 @@ def json_object(data: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw] 
         StoreUnreadableError: Torn, empty or not JSON at all.
     """
     place = ""
+    what = "it is not valid JSON"
     try:
         return _RAW_OBJECT.decode(data)
     except msgspec.ValidationError:
         return None
     except _BAD_JSON as trouble:
+        if isinstance(trouble, RecursionError):
+            what = "it is nested too deeply"
+        elif "surrogate" in str(trouble).lower():
+            what = "it holds half of a surrogate pair (\\ud800 to \\udfff), which is no text"
         byte = _BYTE.search(str(trouble)) if isinstance(trouble, msgspec.DecodeError) else None
         if byte:
             before = bytes(data)[: int(byte[1])].decode("utf-8", "replace")
             place = line_and_column(before, len(before))
-    problem = "it is not valid JSON" if bytes(data).strip() else "it is empty"
-    remedy = "The last good answer stays; restore the file, or remove it to sign out."
+    problem = what if bytes(data).strip() else "it is empty"
+    remedy = "Restore the file, or remove it to sign out; an answer from before stays meanwhile."
     raise StoreUnreadableError(path, problem, remedy, place=place)
 
 
