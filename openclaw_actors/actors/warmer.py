@@ -365,7 +365,9 @@ class WarmerActor(BaseActor):
         self._wakings.set_end(self._publisher.next_end())
 
     def _show_warm(self) -> None:
-        if not self._is_warm and all(agent in self._map.agents for agent in self._roster.agents):
+        agents, published = self._roster.agents, self._map.agents
+        # the count first: looking through all agents after each of their first sweeps would be quadratic
+        if not self._is_warm and len(published) >= len(agents) and all(agent in published for agent in agents):
             self._is_warm = True
             self._events.all_warm()
 
