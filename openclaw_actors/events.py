@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 
 from openclaw_actors.auth.failures import cleared, normalise_reason
 from openclaw_actors.errors import ForkedError, NotRunningError, StoreError
+from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.providers import auth_provider, normalise_provider
 from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
@@ -33,8 +34,12 @@ class Events(Reads):
         self._started = False
 
     def invalidate(self, scope: Scope, reason: str) -> Generation:
-        """Have the cells of a scope answered again from their sources."""
-        return self._warm(scope, reason, Reread.ALL)
+        """Have the cells of a scope answered again from their sources.
+
+        Raises:
+            TypeError: The scope is none, or names agents or providers by something else than texts.
+        """
+        return self._warm(_normalised(scope), _text("reason", reason), Reread.ALL)
 
     def reload_config(self) -> Generation:
         """Read config and environment again, now; what they change is warmed, and nothing else."""
@@ -80,6 +85,7 @@ class Events(Reads):
         """
         known = normalise_reason(reason)
         self._check_events()
+        evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
         wanted = self._agent_id(agent_id)
         clock = self._runtime.clock
         generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
@@ -99,6 +105,7 @@ class Events(Reads):
     def report_success(self, evidence_id: str, *, agent_id: str | None = None, model: str | None = None) -> Generation:
         """Report that a request with a credential succeeded: what spoke against it no longer does."""
         self._check_events()
+        evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
         wanted = self._agent_id(agent_id)
         clock = self._runtime.clock
         generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
@@ -139,12 +146,16 @@ class Events(Reads):
                 f"no stored profile of {normalise_provider(provider)} to log out"
                 f"{'' if profile_id is None else f' named {profile_id}'}; `explain` says where its credentials are"
             )
-        for store, names in by_store.items():
-            self._runtime.listener.tell(ForgetUsage(store=store, profiles=tuple(names)))
-            remove_profiles(store, names, lock_timeout_s=self._settings.lock_timeout_s)
         providers = [one for one in auth.table if auth_provider(one) == target]
-        warm = self._make_warm(Scope.product(None, providers), "logout", Reread.STORES, cancels=True)
-        self._runtime.warmer.tell(warm)
+        try:
+            for store, names in by_store.items():
+                self._runtime.listener.tell(ForgetUsage(store=store, profiles=tuple(names)))
+                remove_profiles(store, names, lock_timeout_s=self._settings.lock_timeout_s)
+        finally:
+            # also when the second of two stores is busy: the first one has changed
+            scope = Scope.product(self._who_see(by_store), providers)
+            warm = self._make_warm(scope, "logout", Reread.STORES, cancels=True)
+            self._runtime.warmer.tell(warm)
         self._wait_answered(warm.generation)
 
     def clear_cooldown(self, profile_id: str, *, agent_id: str | None = None) -> None:
@@ -167,8 +178,9 @@ class Events(Reads):
             {profile_id: lambda windows: None if windows is None else cleared(windows)},
             lock_timeout_s=self._settings.lock_timeout_s,
         )
-        scope = self._scope_of(auth.agent_id, profile_id)
-        warm = self._make_warm(Scope.product(None, scope.providers), "cooldown-cleared", Reread.STORES, cancels=True)
+        providers = self._scope_of(auth.agent_id, profile_id).providers
+        scope = Scope.product(self._who_see((StoreId(owner),)), providers)
+        warm = self._make_warm(scope, "cooldown-cleared", Reread.STORES, cancels=True)
         self._runtime.listener.tell(
             ForgiveScope(warm=warm, evidence_id=EvidenceId(profile_id), observed_at=self._runtime.clock.epoch())
         )
@@ -208,7 +220,13 @@ class Events(Reads):
             for cell in auth.table.cells():
                 if any(candidate.evidence.id == evidence_id for candidate in cell.candidates):
                     providers.add(cell.provider)
-        return Scope.product((agent_id,), providers)
+        # whoever sees the same store is meant too; the listener narrows it to them
+        return Scope.product(None, providers)
+
+    def _who_see(self, stores: Iterable[StoreId]) -> list[AgentId]:
+        """Return the published agents that see one of some stores."""
+        wanted = set(stores)
+        return [one.agent_id for one in list(self._prepared.agents.values()) if not wanted.isdisjoint(one.view.owners)]
 
     def _wait_answered(self, generation: Generation) -> None:
         wants = self._runtime.wants
@@ -218,7 +236,34 @@ class Events(Reads):
             )
 
     def _check_events(self) -> None:
-        if self._pid != os.getpid():
+        if self._started and not self._runtime.wants.is_live and not self._stopped:
             raise ForkedError("this process was forked from the one that runs the supervisor; start one here")
-        if not self._started or self._stopped:
+        if not self._started or self._stopped or self._runtime.ended.is_set():
             raise NotRunningError("the supervisor is not running: call start() first, and make a new one after stop()")
+
+
+def _text(name: str, value: object) -> str:
+    """Return an argument that is a proper text; what isn't one must not reach a file or an actor."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} holds half of a surrogate pair, which is no text") from None
+    return value
+
+
+def _normalised(scope: object) -> Scope:
+    """Return a scope with agent and provider ids as the map has them."""
+    if not isinstance(scope, Scope):
+        raise TypeError(f"scope must be a Scope, not {type(scope).__name__}")
+    if scope.pairs is not None:
+        return Scope.cells(
+            (normalise_agent_id(_text("agent", agent)), normalise_provider(_text("provider", provider)))
+            for agent, provider in scope.pairs
+        )
+    agents, providers = scope.agents, scope.providers
+    return Scope.product(
+        None if agents is None else [normalise_agent_id(_text("agent", one)) for one in agents],
+        None if providers is None else [normalise_provider(_text("provider", one)) for one in providers],
+    )

@@ -9,7 +9,7 @@
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
-    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, StampsChecked
+    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, StampsChecked, ArmDue
     Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
     alarms, writer ► FailureListener  UsageDue, UsageWritten
 
@@ -106,8 +106,6 @@ class SourcesTouched(Message, frozen=True, kw_only=True):
 
     sources: tuple[str, ...]
     cause_at: float
-    hint: bool = True
-    """Whether a file event said so; False when the resync found drift."""
 
 
 class SourceRead(Message, frozen=True, kw_only=True):
@@ -192,6 +190,8 @@ class SweepAgent(Message, frozen=True, kw_only=True):
     """The facts, and the pure fold over them."""
     providers: tuple[ProviderId, ...] | None
     """None for all that the agent's answers cover."""
+    serial: int = 0
+    """Which sweep it is: a generation may be swept again after a cancel."""
 
 
 class ContinueSweep(Message, frozen=True, kw_only=True):
@@ -205,6 +205,8 @@ class CancelSweep(Message, frozen=True, kw_only=True):
 
     priority: ClassVar[bool] = True
     generation: Generation
+    serial: int = 0
+    """This sweep and those before it."""
 
 
 # --------------------------------------------------------------------------------------------------- to the
@@ -246,6 +248,10 @@ class WatchingDegraded(Message, frozen=True, kw_only=True):
     """The file watcher can't watch some paths natively; they are polled."""
 
     reason: str
+
+
+class ArmDue(Message, frozen=True, kw_only=True):
+    """An alarm: watches that could not be armed are tried again."""
 
 
 class StampsChecked(Message, frozen=True, kw_only=True):

@@ -14,6 +14,9 @@ from openclaw_actors.log import log
 _KEPT = 4096
 """How many of the latest changes can be asked for again."""
 
+_WAITING = 65_536
+"""How many publications may wait for a slow subscriber before further ones are dropped."""
+
 
 @final
 class Notifier:
@@ -23,6 +26,8 @@ class Notifier:
         self._queue: SimpleQueue[tuple[Change, ...] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._subscribers: tuple[Callable[[Change], None], ...] = ()
+        self.dropped = 0
+        """How many changes were not delivered, because too many waited."""
         self._recent: deque[Change] = deque(maxlen=_KEPT)
         self.thread: threading.Thread | None = None
         """What calls the subscribers, once it is started."""
@@ -43,7 +48,12 @@ class Notifier:
         return not thread.is_alive()
 
     def post(self, changes: tuple[Change, ...]) -> None:
-        """Have changes delivered; returns at once."""
+        """Have changes delivered; returns at once. When far too many wait, further ones are dropped and counted."""
+        if self._queue.qsize() >= _WAITING:
+            if not self.dropped:
+                log.warning("a subscriber is so slow that changes are dropped; read snapshots again")
+            self.dropped += len(changes)
+            return
         self._queue.put(changes)
 
     def subscribe(self, callback: Callable[[Change], None], *, since: int | None = None) -> Callable[[], None]:

@@ -42,7 +42,7 @@ class AgentAuth:
     thread.
     """
 
-    __slots__ = ("_wants", "agent", "generation", "newer", "revision", "stale", "table", "view")
+    __slots__ = ("_shown_in", "_wants", "agent", "generation", "newer", "revision", "stale", "table", "view")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class AgentAuth:
         stale: frozenset[ProviderId] | None,
         view: StoreView,
         wants: Wants,
+        shown_in: PreparedMap,
     ) -> None:
         self.agent = agent
         """The agent as the config has it."""
@@ -70,6 +71,7 @@ class AgentAuth:
         self.view = view
         """The merged facts of the stores that the agent sees; secret-free."""
         self._wants = wants
+        self._shown_in = shown_in
 
     @property
     def agent_id(self) -> AgentId:
@@ -133,7 +135,6 @@ class AgentAuth:
     def _hand_out(self, cell: Cell, model: str | None = None) -> Verdict:
         shown = cell.for_model(model)
         agent_id, provider = self.agent.id, cell.provider
-        stale = self.stale is None or provider in self.stale
         return Verdict(
             agent_id=agent_id,
             provider=provider,
@@ -146,8 +147,19 @@ class AgentAuth:
             next_step=shown.next_step,
             valid_until=shown.valid_until,
             generation=self.generation_of(provider),
-            fresh=not stale and not self._wants.is_wanted(agent_id, provider),
+            fresh=self._is_fresh(cell),
         )
+
+    def _is_fresh(self, cell: Cell) -> bool:
+        """Tell whether nothing newer than one of these cells is wanted, or published already."""
+        provider = cell.provider
+        if self._wants.is_wanted(self.agent.id, provider):
+            return False
+        # after the look at what is wanted: what was published and retired in between shows here
+        newest = self._shown_in.agents.get(self.agent.id)
+        if newest is None or newest.stale is None or provider in newest.stale:
+            return False
+        return newest is self or newest.table.get(provider) is cell
 
     def _bare(self, provider: ProviderId, state: State, reason: str, next_step: str = "") -> Verdict:
         return bare_verdict(
@@ -225,11 +237,13 @@ class PreparedMap:
     Each publication is one item assignment: a reader sees the old answers of an agent or the new ones, never a mixture.
     """
 
-    __slots__ = ("agents", "default_agent", "instance_id", "last_revisions", "sequence")
+    __slots__ = ("agents", "default_agent", "instance_id", "last_revisions", "sequence", "wanted_default")
 
     def __init__(self, instance_id: str) -> None:
         self.agents: dict[AgentId, AgentAuth] = {}
         self.default_agent = MAIN
+        """The agent that is meant when none is named: the configured default, once it is published."""
+        self.wanted_default = MAIN
         """The configured default agent."""
         self.last_revisions: dict[AgentId, Revision] = {}
         """Of agents that left: one that comes back counts on, so that what readers hold of it is not taken for new."""

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import msgspec
 
@@ -17,20 +17,24 @@ from openclaw_actors.auth.check import check
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
 from openclaw_actors.home.agents import agent_entries, normalise_agent_id
 from openclaw_actors.home.digest import Digester
-from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.home.stores.merge import merge
 from openclaw_actors.ids import AgentId, Generation, StoreId
 from openclaw_actors.log import log
+from openclaw_actors.messages import Reread
 from openclaw_actors.prepared import MAIN
+from openclaw_actors.scope import Scope
 from openclaw_actors.supervisor import started
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
 
-_cleared: weakref.WeakKeyDictionary[AuthSupervisor, int] = weakref.WeakKeyDictionary()
-"""Supervisors whose map was cleared, with the generation whose answer ends that."""
+_cleared: weakref.WeakKeyDictionary[AuthSupervisor, Generation] = weakref.WeakKeyDictionary()
+"""Supervisors whose map was cleared, with the generation whose answer ends that. Nobody takes an entry out once it is
+answered: a reader that did could take out a newer one.
+"""
 
 _hook: Callable[[], None] | None = None
 _hook_lock = threading.Lock()
@@ -60,7 +64,9 @@ def has_auth_for_model_provider(
     Raises:
         RuntimeError: No supervisor is started, or more than one.
     """
-    return answer(_only(), provider, agent_id=agent_id, workspace_dir=workspace_dir, env=env, store=store)
+    own = Own(env, store)
+    del env, store  # they hold secrets, and this frame is in the trace of whatever goes wrong below
+    return answer_with(_only(), provider, agent_id, workspace_dir, own)
 
 
 def create_provider_auth_checker(
@@ -71,15 +77,15 @@ def create_provider_auth_checker(
     store: Mapping[str, Any] | None = None,
 ) -> Callable[[str], bool]:
     """Return a predicate that answers each normalised provider once: for one request or command, not to be kept."""
+    own = Own(env, store)
+    del env, store
     supervisor = _only()
     memo: dict[str, bool] = {}
 
     def has_auth(provider: str) -> bool:
         normal = normalise_provider(provider)
         if normal not in memo:
-            memo[normal] = answer(
-                supervisor, normal, agent_id=agent_id, workspace_dir=workspace_dir, env=env, store=store
-            )
+            memo[normal] = answer_with(supervisor, normal, agent_id, workspace_dir, own)
         return memo[normal]
 
     return has_auth
@@ -122,8 +128,6 @@ def mark_auth_profile_success(profile_id: str, *, agent_id: str | None = None, m
 
 def warm_current_provider_auth_state() -> Generation:
     """Have everything read and answered again; the answers stay meanwhile."""
-    from openclaw_actors.scope import Scope
-
     return _only().invalidate(Scope.everything(), "warm-requested")
 
 
@@ -132,7 +136,7 @@ def clear_current_provider_auth_state() -> Generation:
     answering.
     """
     supervisor = _only()
-    generation = warm_current_provider_auth_state()
+    generation = supervisor._warm(Scope.everything(), "cleared", Reread.ALL, cancels=True)
     _cleared[supervisor] = generation
     return generation
 
@@ -153,6 +157,20 @@ def resolve_agent_workspace_dir(config: Mapping[str, Any], agent_id: str) -> str
     return _reader().workspace_dir(config, agent_id)
 
 
+@final
+class Own:
+    """What a caller gives in place of what is there: variables, a store's document. Its repr shows neither."""
+
+    __slots__ = ("env", "store")
+
+    def __init__(self, env: Mapping[str, str] | OpaqueEnv | None, store: Mapping[str, Any] | None) -> None:
+        self.env = OpaqueEnv(env) if env is not None and not isinstance(env, OpaqueEnv) else env
+        self.store = store
+
+    def __repr__(self) -> str:
+        return f"Own(env={self.env!r}, store={'None' if self.store is None else '<given>'})"
+
+
 def answer(
     supervisor: AuthSupervisor,
     provider: str,
@@ -163,45 +181,55 @@ def answer(
     store: Mapping[str, Any] | None,
 ) -> bool:
     """Answer from a supervisor's map where it may, and else by reading. Blocks on files in the second case."""
-    auth = supervisor.snapshot(agent_id)
-    cleared = _cleared.get(supervisor)
-    if cleared is not None and not supervisor._runtime.wants.is_open(Generation(cleared)):
-        del _cleared[supervisor]
-        cleared = None
-    own_workspace = workspace_dir is None or workspace_dir == auth.workspace_dir
-    if auth.revision and cleared is None and own_workspace and env is None and store is None:
-        return supervisor.has_auth(provider, agent_id=agent_id)
-    return _slow(supervisor, provider, auth.agent_id, env, store)
+    own = Own(env, store)
+    del env, store
+    return answer_with(supervisor, provider, agent_id, workspace_dir, own)
 
 
-def _slow(
-    supervisor: AuthSupervisor,
-    provider: str,
-    agent_id: AgentId,
-    env: Mapping[str, str] | None,
-    store: Mapping[str, Any] | None,
+def answer_with(
+    supervisor: AuthSupervisor, provider: str, agent_id: str | None, workspace_dir: str | None, own: Own
 ) -> bool:
-    """Read everything that one answer needs, now, and fold it."""
-    digester = Digester()
-    given = env if env is not None else (supervisor._env.mapping if supervisor._env is not None else None)
-    reader = HomeReader(supervisor._home, env=given, digester=digester)
+    """Answer like `answer`; what the caller gives stays hidden from the trace of an error."""
+    auth = supervisor.snapshot(agent_id)
+    generation = _cleared.get(supervisor)
+    cleared = generation is not None and supervisor._runtime.wants.is_open(generation)
+    own_workspace = workspace_dir is None or workspace_dir == auth.workspace_dir
+    if auth.revision and not cleared and own_workspace and own.env is None and own.store is None:
+        return supervisor.has_auth(provider, agent_id=agent_id)
+    return _slow(supervisor, provider, auth.agent_id, own)
+
+
+def _slow(supervisor: AuthSupervisor, provider: str, agent_id: AgentId, own: Own) -> bool:
+    """Read everything that one answer needs, now, and fold it with what was reported of each secret."""
+    reader = _reader_for(supervisor, own)
     home = reader.read_home()
     config = home.config
     agent = next((one for one in config.agents if one.id == agent_id), None)
     main = reader.read_store(config.main_store)
-    if store is not None:
-        view = merge(None, _given_store(store, config.main_store, reader))
+    if own.store is not None:
+        view = merge(None, reader.decode_store(config.main_store, msgspec.json.encode(own.store)))
     elif agent is None or agent.agent_dir == config.main_store:
         view = merge(None, main)
     else:
         view = merge(main, reader.read_store(StoreId(agent.agent_dir)))
     logins = tuple(reader.read_cli(name) for name in HomeReader.CLI_NAMES)
     index = SharedIndex(SharedFacts(home=home, clis=logins))
-    return check(normalise_provider(provider), index, view, {}, time.time()).has_auth
+    ledger = dict(supervisor._runtime._ledger)
+    return check(normalise_provider(provider), index, view, ledger, time.time()).has_auth
 
 
-def _given_store(store: Mapping[str, Any], owner: StoreId, reader: HomeReader) -> StoreFacts:
-    return reader.decode_store(owner, msgspec.json.encode(store))
+def _reader_for(supervisor: AuthSupervisor, own: Own) -> HomeReader:
+    """Return who reads the supervisor's home for one answer: with its digester, else the ledger names other secrets."""
+    reader = supervisor._runtime.reader
+    if reader is not None:
+        return reader if own.env is None else reader.with_environment(own.env)
+    settings = supervisor._settings
+    return HomeReader(
+        supervisor._home,
+        env=own.env if own.env is not None else supervisor._env,
+        digester=Digester(settings.digest_key),
+        max_store_bytes=settings.max_store_bytes,
+    )
 
 
 def _reader() -> HomeReader:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-import msgspec
-
 from openclaw_actors.auth.cells import EMPTY_TABLE
 from openclaw_actors.auth.verdict import State, Verdict
 from openclaw_actors.counters import Stats
@@ -28,7 +24,6 @@ class Reads:
         self._runtime = runtime
         self._agents: dict[str, AgentAuth] = prepared.agents  # type: ignore[assignment]  # an AgentId is a str
         self._stopped = False
-        self._pid = os.getpid()
 
     def has_auth(self, provider: str, *, agent_id: str | None = None, model: str | None = None) -> bool:
         """Tell whether a run of this agent could use a provider (or one model of it). No I/O, no lock; well under 1
@@ -55,8 +50,7 @@ class Reads:
         """
         auth = self._published(agent_id)
         if auth is not None:
-            verdict = auth.verdict(provider, model)
-            return verdict if self._is_alive() else _not_fresh(verdict)
+            return auth.verdict(provider, model)
         wanted, normal = self._agent_id(agent_id), normalise_provider(provider)
         if self._is_configured(wanted):
             return bare_verdict(wanted, normal, State.UNKNOWN, NOT_WARMED, next_step="wait for the warm to finish")
@@ -68,7 +62,7 @@ class Reads:
             f"unknown agent {wanted!r}: the config has {', '.join(self.agent_ids()) or 'none'}",
             next_step="check the agent id, or add the agent to agents.list in the config",
             presence=main is not None and main.verdict(provider).presence,
-            fresh=main is not None and self._is_alive(),
+            fresh=main is not None and self._runtime.wants.is_live,
         )
 
     def snapshot(self, agent_id: str | None = None) -> AgentAuth:
@@ -91,6 +85,7 @@ class Reads:
             stale=None,
             view=StoreView(profiles=(), owners=()),
             wants=self._runtime.wants,
+            shown_in=self._prepared,
         )
 
     def agent_ids(self) -> tuple[str, ...]:
@@ -187,10 +182,3 @@ class Reads:
     def _is_configured(self, agent_id: AgentId) -> bool:
         config = self._runtime.config()
         return any(agent.id == agent_id for agent in config.agents) if config is not None else True
-
-    def _is_alive(self) -> bool:
-        return not self._stopped and self._pid == os.getpid()
-
-
-def _not_fresh(verdict: Verdict) -> Verdict:
-    return msgspec.structs.replace(verdict, fresh=False)

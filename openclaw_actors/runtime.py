@@ -275,7 +275,16 @@ class Runtime:
         if address.ref is not None and address.ref.is_alive():
             return
         self.counters.restarts += 1
-        address.ref = spawn()
+        try:
+            address.ref = spawn()
+        except Exception as error:  # no thread can be started now, say: that degrades this part, and is tried again
+            why = describe_error(error)
+            log.bind(actor=name).error("an actor can't be started and is tried again: {}", why)
+            self.conditions.set(
+                "ActorsAlive", False, "CannotStart", f"{name} can't be started: {why}; it is still tried"
+            )
+            self._due[name] = self.clock.monotonic() + self.settings.restart_max_s
+            return
         # whatever it was told while it was dead is made good by looking at everything again
         self._ask_for_warm("restart")
 

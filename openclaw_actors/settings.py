@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, final
 
 import msgspec
 
@@ -12,6 +12,18 @@ from openclaw_actors.errors import SettingsError
 
 _MIN_KEY_BYTES = 16
 _MAX_KEY_BYTES = 64  # BLAKE2b takes no longer key
+
+
+@final
+class DigestKey(bytes):
+    """The key as settings hold it: the same bytes, but its repr doesn't show them and msgspec refuses to encode it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<digest key>"
+
+    __str__ = __repr__
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,9 +84,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_store_bytes: int = 64 * 1024 * 1024
     """The largest store file that is read, in bytes. Default 67108864 (64 MiB)."""
     digest_key: bytes | None = None
-    """The key by which secrets are compared, 16 to 64 bytes (base64 in TOML); a random one per process by default."""
+    """The key by which secrets are compared, 16 to 64 bytes (base64 in TOML); a random one per process by default.
+
+    Held as a `DigestKey`: settings that have one can't be encoded, so that no dump of them holds it.
+    """
 
     def __post_init__(self) -> None:
+        if isinstance(self.digest_key, bytes):
+            msgspec.structs.force_setattr(self, "digest_key", DigestKey(self.digest_key))
         for name, default in _defaults(type(self)):
             if name != "digest_key":
                 _check_value(name, getattr(self, name), default)

@@ -17,6 +17,7 @@ from openclaw_actors.changes import Change
 from openclaw_actors.errors import NotRunningError
 from openclaw_actors.events import Events
 from openclaw_actors.home.digest import Digester
+from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.log import log
 from openclaw_actors.prepared import PreparedMap
@@ -57,11 +58,12 @@ class AuthSupervisor(Events):
         )
         super().__init__(prepared, Runtime(dispatcher, settings, prepared), settings)
         self._home = None if home is None else os.fsdecode(home)
-        self._env = None if env is None else _Held(env)
+        self._env = None if env is None else OpaqueEnv(env)
         self._runtime.on_warm = self._log_warm
         self._thread: threading.Thread | None = None
         self._stop_timeout_s = 5.0
         self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._gap: LoopGap | None = None
         self._aio: Aio | None = None
         self._said_warm = False
@@ -87,24 +89,30 @@ class AuthSupervisor(Events):
             limit = self._settings.max_store_bytes
 
             def make_reader() -> HomeReader:
-                return HomeReader(
-                    home, env=None if env is None else env.mapping, digester=Digester(key), max_store_bytes=limit
-                )
+                return HomeReader(home, env=env, digester=Digester(key), max_store_bytes=limit)
 
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._runtime.run,
                 args=(make_reader, lambda: self._stop_timeout_s),
                 name="openclaw-supervisor",
                 daemon=True,
             )
-            self._thread.start()
+            self._runtime.wants.adopt()
+            self._pid = os.getpid()
+            thread.start()
+            self._thread = thread
             self._started = True
             _STARTED.add(self)
         return self
 
     def wait_warm(self, timeout_s: float | None = None) -> bool:
-        """Block until every agent was published once; return whether that is so. Not for an event loop: see `aio`."""
-        return self._runtime.warm.wait(timeout_s)
+        """Block until every agent was published once; return whether that is so; a stop ends the wait.
+
+        Not for an event loop: see `aio`.
+        """
+        runtime = self._runtime
+        runtime.bell.wait_until(lambda: runtime.warm.is_set() or runtime.ended.is_set(), timeout_s)
+        return runtime.warm.is_set()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop everything and wait for it, at most this long; safe twice and from any state.
@@ -121,6 +129,7 @@ class AuthSupervisor(Events):
     def _stop(self, timeout_s: float) -> None:
         with self._lock:
             first, self._stopped = not self._stopped, True
+            self._runtime.wants.close()
             thread = self._thread
             self._stop_timeout_s = timeout_s
         _STARTED.discard(self)
@@ -195,16 +204,6 @@ class AuthSupervisor(Events):
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else "started" if self._thread is not None else "not started"
         return f"AuthSupervisor({self.home_path or '<by environment>'!r}, {state}, agents={len(self.agent_ids())})"
-
-
-class _Held:
-    """A given environment: its values show in no repr."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.mapping = dict(env)
-
-    def __repr__(self) -> str:
-        return f"<environment of {len(self.mapping)} variables>"
 
 
 def started() -> tuple[AuthSupervisor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -23,35 +24,54 @@ class Wants:
         self._lock = threading.Lock()
         self._latest = 0
         self._open: dict[Generation, Scope] = {}
+        self._counts: dict[Scope, int] = {}
         self._scopes: tuple[Scope, ...] = ()
+        self._closed = False
+        self._pid = os.getpid()
 
     @property
     def latest(self) -> Generation:
         """The newest generation that was minted; 0 before the first."""
         return Generation(self._latest)
 
+    def adopt(self) -> None:
+        """Note that this process answers from now on: a supervisor may be made before a fork and started after it."""
+        self._pid = os.getpid()
+
+    def close(self) -> None:
+        """Note that nobody answers any more: what is handed out from now on is not fresh."""
+        self._closed = True
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody is there to answer: not after a stop, nor in a forked child."""
+        return not self._closed and self._pid == os.getpid()
+
     def mint(self, scope: Scope) -> Generation:
         """Return the next generation and note that it wants this scope."""
         with self._lock:
+            self._count(scope, 1)
             self._latest += 1
             generation = Generation(self._latest)
             self._open[generation] = scope
-            self._refresh()
         return generation
 
     def narrow(self, generation: Generation, scope: Scope) -> None:
         """Replace the scope of an open generation by what it turned out to be."""
         with self._lock:
-            if generation in self._open:
+            old = self._open.get(generation)
+            if old is not None:
+                self._count(scope, 1)
                 self._open[generation] = scope
-                self._refresh()
+                self._count(old, -1)
 
     def retire(self, generation: Generation) -> None:
         """Note that a generation is answered."""
         with self._lock:
-            if self._open.pop(generation, None) is None:
+            scope = self._open.pop(generation, None)
+            if scope is None:
                 return
-            self._refresh()
+            self._count(scope, -1)
         self._on_retired()
 
     def is_open(self, generation: Generation) -> bool:
@@ -64,8 +84,15 @@ class Wants:
             return tuple(sorted(self._open.items()))
 
     def is_wanted(self, agent_id: AgentId, provider: ProviderId) -> bool:
-        """Tell whether something newer is wanted for one cell. Takes no lock."""
-        return any(scope.covers(agent_id, provider) for scope in self._scopes)
+        """Tell whether something newer is wanted for one cell, or nobody is there to answer. Takes no lock."""
+        return not self.is_live or any(scope.covers(agent_id, provider) for scope in self._scopes)
 
-    def _refresh(self) -> None:
-        self._scopes = tuple(set(self._open.values()))
+    def _count(self, scope: Scope, by: int) -> None:
+        """Count a scope in or out; readers get another tuple only when a scope is new or gone."""
+        count = self._counts.get(scope, 0) + by
+        if count:
+            self._counts[scope] = count
+        else:
+            del self._counts[scope]
+        if count == 0 or (by > 0 and count == 1):
+            self._scopes = tuple(self._counts)

@@ -46,6 +46,7 @@ class RunningSweep:
     """What it answers; they become dirty again when it is cancelled."""
     evaluation: Evaluation
     """What it folds. It tells this sweep's result from that of an earlier one with the same generation."""
+    serial: int = 0
     overtaken: set[ProviderId] = field(default_factory=set)
     """Cells that were patched since it began: they show something newer than it can know."""
     newer_view: StoreView | None = None

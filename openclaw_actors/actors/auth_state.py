@@ -34,9 +34,6 @@ class AuthStateActor(BaseActor):
     die_on_error = True
     """A sweep that fails would otherwise never be heard of again, and its agent wait for it for ever."""
 
-    die_on_error = True
-    """A sweep that fails half-way would never be answered: a restart has it asked for again."""
-
     def __init__(self, agent_id: AgentId, warmer: Address, clock: Clock, settings: Settings, *, lane: Lane) -> None:
         super().__init__(lane=lane)
         self._agent_id = agent_id
@@ -45,9 +42,12 @@ class AuthStateActor(BaseActor):
         self._slice_s = settings.sweep_slice_ms / 1000
         self._slice_checks = settings.sweep_slice_checks
         self._sweep: _Sweep | None = None
+        self._cancelled = 0
 
     @handles(SweepAgent)
     def _on_sweep_agent(self, message: SweepAgent) -> None:
+        if message.serial and message.serial <= self._cancelled:
+            return  # the cancel has overtaken it
         asked = message.evaluation.providers() if message.providers is None else message.providers
         self._sweep = _Sweep(message, iter(asked))
         if message.providers is None and message.evaluation.is_complete:
@@ -64,6 +64,7 @@ class AuthStateActor(BaseActor):
 
     @handles(CancelSweep)
     def _on_cancel_sweep(self, message: CancelSweep) -> None:
+        self._cancelled = max(self._cancelled, message.serial)
         if self._sweep is not None and self._sweep.asked.generation <= message.generation:
             self._sweep = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
-from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, prune
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.home.stores.merge import StoreView, merge
@@ -30,7 +30,9 @@ class Evaluations:
 
     def set_report(self, key: LedgerKey, entry: LedgerEntry) -> None:
         """Answer with one more report from now on."""
-        self.ledger = {**self.ledger, key: entry}
+        ledger = {**self.ledger, key: entry}
+        prune(ledger, entry.observed_ms)
+        self.ledger = ledger
         if key.store is None:
             # cells that all agents share may depend on it
             self._shared = None

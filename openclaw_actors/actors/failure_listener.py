@@ -6,20 +6,29 @@ ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage; UsageDue an
 LedgerChanged, ReportAnswered and WarmScope to the WarmerActor. Dies when: told to stop. After a restart: the ledger
 goes on (it is kept with the supervisor), unwritten usage is lost.
 
-A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock.
+A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock. What
+can't be written is kept and tried again, ever more slowly. A report for an agent that isn't published yet waits for it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.auth.failures import Effect, after_failure, after_success, backoff_from_json, cleared, effect_of
-from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows
+from openclaw_actors.auth.ledger import (
+    LedgerEntry,
+    LedgerKey,
+    Step,
+    UnwrittenUsage,
+    effective_windows,
+    newest_time,
+    prune,
+)
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
@@ -45,24 +54,17 @@ from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.reading.job import ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
 
-Step = Callable[[Windows | None], Windows | None]
-"""What one report does to the usage stats that are on disk by then."""
-
 LedgerBook = dict[LedgerKey, LedgerEntry]
 
-_WRITE_TRIES = 5
-"""How often a write that fails is tried again before its usage is kept in memory only."""
+_Report = ReportFailure | ReportSuccess
 
-
-@dataclass(slots=True)
-class _Waiting:
-    """Usage of one store that is not written yet."""
-
-    steps: dict[str, list[Step]] = field(default_factory=dict)
-    last_good: dict[str, str] = field(default_factory=dict)
-    due: bool = False
-    writing: bool = False
-    failures: int = 0
+_LONGEST_DELAY_S = 300.0
+"""How long a write that keeps failing waits for its next try, at most."""
+_EARLY_CHECK_S = 0.05
+_EARLY_WAIT_S = 10.0
+"""How often it is looked, and for how long, whether the agent of an early report is published."""
+_MOST_EARLY = 1000
+"""How many early reports wait; of more, the newest."""
 
 
 class FailureListener(BaseActor):
@@ -92,12 +94,28 @@ class FailureListener(BaseActor):
         self._conditions = conditions
         self._settings = settings
         self._on_flushed = on_flushed
-        self._waiting: dict[StoreId, _Waiting] = {}
+        self._waiting: dict[StoreId, UnwrittenUsage] = {}
         self._memory_only: dict[StoreId, str] = {}
         self._flushing = False
+        self._early: deque[_Report] = deque()
+        self._reminder: _Report | None = None
+        """An early report that an alarm tells again: its coming is the time to look at all of them."""
+
+    def on_stop(self) -> None:
+        """Leave no early report without an answer."""
+        for report in self._early:
+            self._warmer.tell(ReportAnswered(generation=report.generation))
+
+    def _on_handler_error(self, message: object, error: BaseException) -> None:
+        if isinstance(message, ReportFailure | ReportSuccess):
+            self._warmer.tell(ReportAnswered(generation=message.generation))
+        elif isinstance(message, ForgiveScope):
+            self._warmer.tell(message.warm)
 
     @handles(ReportFailure)
     def _on_report_failure(self, message: ReportFailure) -> None:
+        if self._waits(message):
+            return
         self._counters.failures_reported += 1
         found = self._find(message.agent_id, message.evidence_id)
         if found is None or found[1].exempt or effect_of(message.reason) is Effect.NONE:
@@ -124,6 +142,8 @@ class FailureListener(BaseActor):
 
     @handles(ReportSuccess)
     def _on_report_success(self, message: ReportSuccess) -> None:
+        if self._waits(message):
+            return
         self._counters.successes_reported += 1
         found = self._find(message.agent_id, message.evidence_id)
         if found is None:
@@ -132,14 +152,17 @@ class FailureListener(BaseActor):
         provider, candidate = found
         step = partial(_succeeded, now_ms=int(message.observed_at * 1000))
         known = self._known(candidate)
-        newest = max(known.last_failure_at or 0, known.last_used or 0) if known is not None else 0
-        if int(message.observed_at * 1000) < newest:
+        if int(message.observed_at * 1000) < newest_time(known, self._now_ms()):
             # a request that was sent before the refusal and came back after it proves nothing
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
-        self._apply(
-            message.generation, candidate, step(known), message.observed_at, "success-reported", message.cause_at
-        )
+        if any(_rests(self._known(one)) for one in self._same_secret(message.agent_id, candidate)):
+            self._apply(
+                message.generation, candidate, step(known), message.observed_at, "success-reported", message.cause_at
+            )
+        else:
+            # what most reports say, thousands of them: nobody's answer changes, so nobody is asked for one
+            self._warmer.tell(ReportAnswered(generation=message.generation))
         self._write(candidate, step, last_good=(auth_provider(provider), candidate.evidence.id))
 
     @handles(ForgiveScope)
@@ -167,6 +190,34 @@ class FailureListener(BaseActor):
                     )
         self._warmer.tell(warm)
 
+    # ------------------------------------------------------------------------------------------------- early reports
+
+    def _waits(self, report: _Report) -> bool:
+        """Put a report aside whose agent isn't published yet, and tell whether it was."""
+        if report is self._reminder:
+            self._reminder = None
+            # each is told again when its agent is there or has taken too long; its handler finds that out again
+            looked_at, self._early = self._early, deque()
+            for one in looked_at:
+                if self._is_early(one):
+                    self._early.append(one)
+                else:
+                    tell(self.actor_ref, one)
+        elif not self._is_early(report):
+            return False
+        else:
+            self._early.append(report)
+            if len(self._early) > _MOST_EARLY:
+                self._warmer.tell(ReportAnswered(generation=self._early.popleft().generation))
+        if self._early and self._reminder is None:
+            self._reminder = self._early[0]
+            self._dispatcher.tell_later(_EARLY_CHECK_S, self.actor_ref, self._reminder)
+        return True
+
+    def _is_early(self, report: _Report) -> bool:
+        waited_s = self._dispatcher.clock.monotonic() - report.cause_at
+        return report.agent_id not in self._map.agents and waited_s < _EARLY_WAIT_S
+
     # ------------------------------------------------------------------------------------------------------- writing
 
     @handles(UsageDue)
@@ -175,35 +226,40 @@ class FailureListener(BaseActor):
         if waiting is None:
             return
         waiting.due = False
+        if not waiting.writing and not waiting.steps:
+            del self._waiting[message.store]
         self._start_write(message.store, waiting)
 
     @handles(UsageWritten)
     def _on_usage_written(self, message: UsageWritten) -> None:
-        waiting = self._waiting.get(message.store)
-        if waiting is not None:
-            waiting.writing = False
-        if not message.problem:
-            if waiting is not None:
-                waiting.failures = 0
-            self._conditions.set(
-                "UsagePersisted", not self._memory_only, "Written", "; ".join(self._memory_only.values())
-            )
-        else:
-            self._failed_write(message, waiting)
-        if waiting is not None and not waiting.writing and not waiting.due:
-            if waiting.steps and message.store not in self._memory_only:
-                self._schedule(message.store, waiting)
-            else:
-                del self._waiting[message.store]
+        store = message.store
+        waiting = self._waiting.setdefault(store, UnwrittenUsage())
+        waiting.end(failed=bool(message.problem))
+        waiting.problem = message.problem
+        waiting.failures = waiting.failures + 1 if message.problem else 0
+        if message.problem:
+            log.bind(store=store).warning("usage of a store can't be written now: {}", message.problem)
+        if message.permanent or (message.problem and self._flushing):
+            self._memory_only[store] = message.problem
+            waiting.steps.clear()
+        if not waiting.steps:
+            if not waiting.due:
+                del self._waiting[store]
+        elif self._flushing:
+            self._start_write(store, waiting)
+        elif not waiting.due:
+            self._schedule(store, waiting)
+        problems = {one: each.problem for one, each in self._waiting.items() if each.problem} | self._memory_only
+        self._conditions.set(
+            "UsagePersisted", not problems, "Unwritable" if problems else "Written", "; ".join(problems.values())
+        )
         self._show_flushed()
 
     @handles(ForgetUsage)
     def _on_forget_usage(self, message: ForgetUsage) -> None:
         waiting = self._waiting.get(message.store)
         if waiting is not None:
-            for profile in message.profiles:
-                waiting.steps.pop(profile, None)
-            waiting.last_good = {one: name for one, name in waiting.last_good.items() if name not in message.profiles}
+            waiting.forget(message.profiles)
 
     @handles(FlushUsage)
     def _on_flush_usage(self, _message: FlushUsage) -> None:
@@ -212,40 +268,30 @@ class FailureListener(BaseActor):
             self._start_write(store, waiting)
         self._show_flushed()
 
-    def _failed_write(self, message: UsageWritten, waiting: _Waiting | None) -> None:
-        store = message.store
-        if waiting is not None:
-            waiting.failures += 1
-        if message.permanent or waiting is None or waiting.failures >= _WRITE_TRIES or self._flushing:
-            self._memory_only[store] = message.problem
-            if waiting is not None:
-                waiting.steps.clear()
-        log.bind(store=store).warning("usage of a store can't be written; it is kept in memory: {}", message.problem)
-        self._conditions.set("UsagePersisted", False, "Unwritable", message.problem)
-
     def _write(self, candidate: Candidate, step: Step, last_good: tuple[str, str] | None = None) -> None:
         """Have a report written, together with others of its store that come soon."""
         store = candidate.store
         if store is None or candidate.evidence.source != "profile" or store in self._memory_only:
             return
-        waiting = self._waiting.setdefault(store, _Waiting())
-        waiting.steps.setdefault(candidate.evidence.id, []).append(step)
+        waiting = self._waiting.setdefault(store, UnwrittenUsage())
+        waiting.add(candidate.evidence.id, step)
         if last_good is not None:
             waiting.last_good[last_good[0]] = last_good[1]
-        if not waiting.due and not waiting.writing:
+        if self._flushing:
+            self._start_write(store, waiting)
+        elif not waiting.due and not waiting.writing:
             self._schedule(store, waiting)
 
-    def _schedule(self, store: StoreId, waiting: _Waiting) -> None:
+    def _schedule(self, store: StoreId, waiting: UnwrittenUsage) -> None:
         waiting.due = True
-        delay_s = self._settings.usage_flush_s * 2**waiting.failures
+        delay_s = min(_LONGEST_DELAY_S, self._settings.usage_flush_s * 2 ** min(waiting.failures, 20))
         self._dispatcher.tell_later(delay_s, self.actor_ref, UsageDue(store=store))
 
-    def _start_write(self, store: StoreId, waiting: _Waiting) -> None:
+    def _start_write(self, store: StoreId, waiting: UnwrittenUsage) -> None:
         if waiting.writing or not waiting.steps:
             return
-        steps, waiting.steps = waiting.steps, {}
-        last_good, waiting.last_good = waiting.last_good, {}
-        waiting.writing = True
+        steps, last_good = waiting.begin()
+        last_good = dict(last_good)  # the other is this actor's to change
         me, timeout_s = self.actor_ref, self._settings.lock_timeout_s
         changes = {profile: partial(_in_turn, tuple(each)) for profile, each in steps.items()}
 
@@ -253,7 +299,7 @@ class FailureListener(BaseActor):
             return write_usage(store, changes, last_good=last_good, lock_timeout_s=timeout_s)
 
         def deliver(outcome: ReadOutcome) -> None:
-            permanent = not outcome.ok and (outcome.error or "").startswith("StoreReadOnlyError")
+            permanent = "keeps its profiles in SQLite" in outcome.problem
             tell(me, UsageWritten(store=store, problem=outcome.problem, permanent=permanent))
 
         # the lock may be held by another process for as long as the deadline of a reading, so it gets time beside it
@@ -279,6 +325,7 @@ class FailureListener(BaseActor):
         key = _key(candidate)
         entry = LedgerEntry(windows, int(observed_at * 1000))
         self._ledger[key] = entry
+        prune(self._ledger, self._now_ms())
         self._warmer.tell(
             LedgerChanged(
                 generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at, followed=followed
@@ -286,7 +333,17 @@ class FailureListener(BaseActor):
         )
 
     def _known(self, candidate: Candidate) -> Windows | None:
-        return effective_windows(candidate.windows, self._ledger.get(_key(candidate)))
+        return effective_windows(candidate.windows, self._ledger.get(_key(candidate)), self._now_ms())
+
+    def _now_ms(self) -> int:
+        return round(self._dispatcher.clock.epoch() * 1000)
+
+    def _same_secret(self, agent_id: AgentId, candidate: Candidate) -> Iterator[Candidate]:
+        """Yield the candidate and what else has its secret: a refusal of either holds for both."""
+        yield candidate
+        auth = self._map.agents.get(agent_id)
+        if auth is not None and candidate.digest is not None:
+            yield from (other for _, other in _candidates(auth) if other.digest == candidate.digest)
 
     def _find(self, agent_id: AgentId, evidence_id: EvidenceId) -> tuple[ProviderId, Candidate] | None:
         auth = self._map.agents.get(agent_id)
@@ -317,6 +374,11 @@ def _failed(
 ) -> Windows | None:
     backoff = backoff_from_json(cooldowns, normalise=normalise_provider)
     return after_failure(windows, reason, now_ms, provider=provider, model=model, backoff=backoff)
+
+
+def _rests(windows: Windows | None) -> bool:
+    """Tell whether there is a window for a success to clear, be it over or not."""
+    return windows is not None and any((windows.blocked_until, windows.cooldown_until, windows.disabled_until))
 
 
 def _succeeded(windows: Windows | None, *, now_ms: int) -> Windows:

@@ -74,6 +74,7 @@ class Publisher:
                 stale=stale,
                 view=view,
                 wants=self._wants,
+                shown_in=self._map,
             )
             self._swap(auth, ())
             return
@@ -91,6 +92,7 @@ class Publisher:
             stale=stale,
             view=view,
             wants=self._wants,
+            shown_in=self._map,
         )
         changes = []
         latency_s = max(0.0, self._clock.monotonic() - cause_at)
@@ -161,12 +163,18 @@ class Publisher:
         if providers is None:
             floor = max(generation, old.generation)
             return floor, {one: newer for one, newer in old.newer.items() if newer > floor}, table
-        answered = {provider: max(generation, old.generation_of(provider)) for provider in providers}
+        # an id that nobody knows has no cell, and gets no entry that would stay for ever
+        known = [provider for provider in providers if table.get(provider) is not None]
+        answered = {provider: max(generation, old.generation_of(provider)) for provider in known}
         return old.generation, {**old.newer, **answered}, table
 
     def _swap(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+        old = self._map.agents.get(auth.agent_id)
         self._map.agents[auth.agent_id] = auth
+        if auth.agent_id == self._map.wanted_default:
+            self._map.default_agent = auth.agent_id
         self._counters.publications += 1
-        if auth.table.valid_until is not None:
-            heapq.heappush(self._ends, (auth.table.valid_until, auth.agent_id))
+        ends = auth.table.valid_until
+        if ends is not None and (old is None or old.table.valid_until != ends):
+            heapq.heappush(self._ends, (ends, auth.agent_id))
         self._on_published(auth, changes)

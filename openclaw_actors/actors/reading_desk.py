@@ -68,6 +68,8 @@ class ReadingDesk:
         self._conditions = conditions
         self._settings = settings
         self._chance = chance
+        for kind in ("StoresReadable", "LoginsReadable"):
+            conditions.set(kind, True, "Read", "")
         self._budget: Alarm | None = None
         self.board = SourceBoard()
         self.grace_is_over = False

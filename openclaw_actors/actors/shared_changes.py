@@ -53,7 +53,10 @@ class SharedChanges:
     def take_home(self, old: HomeReading | None, new: HomeReading, cause_at: float) -> None:
         """Take in a config, environment and model rows that differ from the last ones."""
         self.index_is_old = True
-        self._map.default_agent = new.home.config.default_agent
+        # a default agent that is not published yet would answer "not warmed" where there was an answer
+        default = self._map.wanted_default = new.home.config.default_agent
+        if default in self._map.agents or self._map.default_agent not in self._map.agents:
+            self._map.default_agent = default
         self._reconcile(new.home.config, cause_at)
         if old is not None and _references_may_differ(old, new):
             stores = self._desk.board.of_kind(STORE_PREFIX)

@@ -36,6 +36,7 @@ class Sweeps:
         self._clock = clock
         self._on_finished = on_finished
         self._book = WarmBook()
+        self._serial = 0
 
     def open(self, generation: Generation, reason: str, cause_at: float) -> None:
         """Note an attempt that somebody asked for."""
@@ -86,7 +87,7 @@ class Sweeps:
             return
         self._counters.cancelled_sweeps += 1
         if record.ref is not None:
-            tell(record.ref, CancelSweep(generation=sweep.generation))
+            tell(record.ref, CancelSweep(generation=sweep.generation, serial=sweep.serial))
         for scope in sweep.scopes:
             scope.requires = dict(requires)
             record.add(scope)
@@ -110,11 +111,13 @@ class Sweeps:
             generation = max(generation for scope in scopes for generation in scope.generations)
             providers = union(scopes)
             evaluation = self._facts.evaluation(main, record.own, now)
-            record.running = RunningSweep(generation, scopes, evaluation)
+            self._serial += 1
+            record.running = RunningSweep(generation, scopes, evaluation, self._serial)
             sweep = SweepAgent(
                 generation=generation,
                 evaluation=evaluation,
                 providers=None if providers is None else tuple(sorted(providers)),
+                serial=self._serial,
             )
             if record.ref is None or not tell(record.ref, sweep):
                 dead.append(record)

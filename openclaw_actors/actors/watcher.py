@@ -23,6 +23,7 @@ from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.log import log
 from openclaw_actors.messages import (
+    ArmDue,
     CheckStamps,
     PathsTouched,
     RescanNeeded,
@@ -43,6 +44,12 @@ Drift = tuple[tuple[str, Stamps], ...]
 
 WATCH_SOURCE = "watch"
 """What the jobs that arm watches are called in the reader pool."""
+
+RESYNC_SOURCE = "resync"
+"""What the jobs that compare all stamps are called there: a resync that hangs doesn't keep watches from being armed."""
+
+_MOST_PATIENCE = 8
+"""How often the pause before another try to arm is doubled, at most."""
 
 
 class WatcherActor(BaseActor):
@@ -70,12 +77,20 @@ class WatcherActor(BaseActor):
         self._stamps: dict[str, Stamps] = {}
         self._sources_of: dict[str, set[str]] = {}
         self._unchecked: set[str] = set()
+        self._checking: set[str] = set()
         self._arming = False
+        self._arm_problem = ""
+        self._failures = 0
+        self._pause_is_set = False
+        self._version = 0
+        self._arming_version = 0
+        self._armed_version = 0
         self._degraded: dict[str, None] = {}
 
     def on_start(self) -> None:
         """Open the file watcher; its thread tells this actor's mailbox."""
         if self._open_watcher is None:
+            self._conditions.set("Watching", True, "Off", "switched off by the settings")
             return
         self._watcher = self._open_watcher()
         self._watcher.start(_Sink(self.actor_ref, self._dispatcher))
@@ -92,6 +107,7 @@ class WatcherActor(BaseActor):
         self._stamps[message.source] = message.stamps
         if known is not None and [path for path, _ in known] == [path for path, _ in message.stamps]:
             return
+        self._version += 1
         for path, _ in known or ():
             self._drop(path, message.source)
         for path, _ in message.stamps:
@@ -101,6 +117,7 @@ class WatcherActor(BaseActor):
 
     @handles(UnwatchSource)
     def _on_unwatch_source(self, message: UnwatchSource) -> None:
+        self._version += 1
         for path, _ in self._stamps.pop(message.source, ()):
             self._drop(path, message.source)
         self._unchecked.discard(message.source)
@@ -142,16 +159,34 @@ class WatcherActor(BaseActor):
             for source in sorted(drifted):
                 log.bind(source=source).warning("resync found a change that no file event had told of")
         else:
-            self._arming = False
-            if message.problem:
-                self._degraded[message.problem] = None
-                self._show_condition()
-            self._arm()
-        self._touch(drifted, self._dispatcher.clock.monotonic(), hint=not message.resync)
+            self._armed(message.problem)
+        self._touch(drifted, self._dispatcher.clock.monotonic())
 
-    def _touch(self, sources: set[str], cause_at: float, *, hint: bool = True) -> None:
+    @handles(ArmDue)
+    def _on_arm_due(self, _message: ArmDue) -> None:
+        self._pause_is_set = False
+        self._arm()
+
+    def _armed(self, problem: str) -> None:
+        """Go on after a try to arm: what came meanwhile is armed at once, what failed after a pause that grows."""
+        self._arming = False
+        if problem != self._arm_problem:
+            self._arm_problem = problem
+            self._show_condition()
+        if not problem:
+            self._failures = 0
+            self._armed_version = self._arming_version
+            self._arm()
+            return
+        self._unchecked |= self._checking & self._stamps.keys()
+        delay_s = self._settings.retry_first_s * 2 ** min(self._failures, _MOST_PATIENCE)
+        self._failures += 1
+        self._pause_is_set = True
+        self._dispatcher.tell_later(min(delay_s, self._settings.retry_max_s), self.actor_ref, ArmDue())
+
+    def _touch(self, sources: set[str], cause_at: float) -> None:
         if sources:
-            self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at, hint=hint))
+            self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at))
 
     def _drop(self, path: str, source: str) -> None:
         users = self._sources_of.get(path)
@@ -165,12 +200,15 @@ class WatcherActor(BaseActor):
         compared.
         """
         watcher = self._watcher
-        if watcher is None or self._arming or not (self._unchecked or watcher.watched_paths != len(self._sources_of)):
+        if watcher is None or self._arming or self._pause_is_set:
+            return
+        if not self._unchecked and self._armed_version == self._version:
             return
         self._arming = True
+        self._arming_version = self._version
         paths = tuple(self._sources_of)
         fresh = {source: self._stamps[source] for source in self._unchecked}
-        self._unchecked = set()
+        self._checking, self._unchecked = self._unchecked, set()
 
         def arm() -> Drift:
             watcher.watch(paths)
@@ -185,11 +223,14 @@ class WatcherActor(BaseActor):
             drifted = outcome.value if isinstance(outcome.value, tuple) else ()
             tell(me, StampsChecked(drifted=drifted, resync=resync, problem=outcome.error or ""))
 
-        self._dispatcher.read(ReadJob(WATCH_SOURCE, read, deliver, self._settings.source_deadline_s))
+        name = RESYNC_SOURCE if resync else WATCH_SOURCE
+        self._dispatcher.read(ReadJob(name, read, deliver, self._settings.source_deadline_s))
 
     def _show_condition(self) -> None:
         assert self._watcher is not None
-        if self._degraded:
+        if self._arm_problem:
+            self._conditions.set("Watching", False, "NotArmed", f"not every file is watched yet: {self._arm_problem}")
+        elif self._degraded:
             text = f"polling every {self._settings.poll_interval_s:g} s: " + "; ".join(self._degraded)
             self._conditions.set("Watching", False, "Polling", text)
         else:

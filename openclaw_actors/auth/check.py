@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from openclaw_actors.auth.failures import ActiveWindow, Effect, active_windows, lapsed
-from openclaw_actors.auth.ledger import Ledger, LedgerKey, effective_windows
+from openclaw_actors.auth.ledger import Ledger, LedgerKey, effective_windows, newest_time
 from openclaw_actors.auth.shared import Memo, SharedIndex
 from openclaw_actors.auth.sources import cloud, config, environment, evidence_file, local, profiles, synthetic
 from openclaw_actors.auth.sources.keys import login_step
@@ -115,7 +115,7 @@ def decide(
     if not candidates:
         return _nothing(provider, unread, known)
     now_ms = round(now * 1000)
-    windows = _shared_refusals(candidates, [_windows(c, ledger, usage) for c in candidates], now_ms)
+    windows = _shared_refusals(candidates, [_windows(c, ledger, usage, now_ms) for c in candidates], now_ms)
     cell = _fold(provider, candidates, windows, now, now_ms, None, unread)
     limited = {w.model for each in windows if each is not None for w in active_windows(each, now_ms) if w.model}
     if not limited:
@@ -132,33 +132,43 @@ def _answer(cell: Cell) -> tuple[object, ...]:
 def _shared_refusals(
     candidates: tuple[Candidate, ...], windows: list[Windows | None], now_ms: int
 ) -> list[Windows | None]:
-    """Hold a refusal against every candidate with that very secret: a variable and the configured key that names it."""
+    """Hold a refusal against every candidate with that very secret: a variable and the configured key that names it.
+
+    What is known of the other name counts instead when it is newer, or when it is a refusal itself.
+    """
     refused: dict[bytes, Windows] = {}
     for candidate, usage in zip(candidates, windows, strict=True):
         if usage is not None and candidate.digest is not None and _refuses(usage, now_ms):
-            refused[candidate.digest] = usage
+            other = refused.get(candidate.digest)
+            if other is None or (usage.last_failure_at or 0) >= (other.last_failure_at or 0):
+                refused[candidate.digest] = usage
     if not refused:
         return windows
-    return [
-        refused.get(candidate.digest, usage)
-        if usage is None and candidate.digest is not None and candidate.state in _RESTABLE
-        else usage
-        for candidate, usage in zip(candidates, windows, strict=True)
-    ]
+
+    def held(candidate: Candidate, usage: Windows | None) -> Windows | None:
+        refusal = refused.get(candidate.digest) if candidate.digest is not None else None
+        if refusal is None or candidate.exempt or candidate.state not in _RESTABLE:
+            return usage
+        if usage is None:
+            return refusal
+        newer = newest_time(usage, now_ms) > (refusal.last_failure_at or 0)
+        return usage if newer or _refuses(usage, now_ms) else refusal
+
+    return [held(candidate, usage) for candidate, usage in zip(candidates, windows, strict=True)]
 
 
 def _refuses(windows: Windows, now_ms: int) -> bool:
     return any(w.effect in (Effect.REJECTED, Effect.DISABLED) for w in active_windows(windows, now_ms))
 
 
-def _windows(candidate: Candidate, ledger: Ledger, usage: Usage | None) -> Windows | None:
+def _windows(candidate: Candidate, ledger: Ledger, usage: Usage | None, now_ms: int) -> Windows | None:
     if candidate.exempt or candidate.state not in _RESTABLE:
         return None
     on_disk = usage(candidate) if usage is not None else candidate.windows
     if not ledger:
         return on_disk
     entry = ledger.get(LedgerKey(candidate.store, candidate.evidence.id, candidate.digest))
-    return effective_windows(on_disk, entry)
+    return effective_windows(on_disk, entry, now_ms)
 
 
 @functools.lru_cache(maxsize=4096)

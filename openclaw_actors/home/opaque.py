@@ -55,6 +55,13 @@ class OpaqueEnv:
         """Return which layer set a variable; empty when none did."""
         return self._origins.get(name, "")
 
+    def with_variable(self, name: str, value: str) -> OpaqueEnv:
+        """Return a new environment in which the process itself was given one variable more, or another value of it."""
+        changed = OpaqueEnv({})
+        changed._values = {**self._values, name: value}
+        changed._origins = {**self._origins, name: PROCESS}
+        return changed
+
     def with_layer(self, variables: Mapping[str, str], origin: str, *, over_blank: bool = False) -> OpaqueEnv:
         """Return a new environment with a lower layer: only names that aren't set yet are taken, or with `over_blank`
         blank ones too.

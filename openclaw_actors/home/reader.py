@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NoReturn, TypeVar, final
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, final
 
 import msgspec
 
@@ -41,7 +41,8 @@ class HomeReader:
 
     Args:
         home: The state dir; None finds it by the variables (formats 1.1).
-        env: The variables; None takes a copy of the process's now. A given mapping is copied and never changed.
+        env: The variables; None takes a copy of the process's now. A given mapping is copied and never changed; an
+            opaque environment is immutable and taken as it is.
         digester: Makes the digests; None makes one with a new key.
         cwd: The folder whose `.env` is the first dotenv layer; None is the working directory.
         max_store_bytes: The largest store file that is read, in bytes.
@@ -53,7 +54,7 @@ class HomeReader:
         self,
         home: str | os.PathLike[str] | None = None,
         *,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | OpaqueEnv | None = None,
         digester: Digester | None = None,
         cwd: str | None = None,
         max_store_bytes: int = STORE_LIMIT_BYTES,
@@ -63,10 +64,29 @@ class HomeReader:
         self._cwd = cwd if cwd is not None else _working_directory()
         self._lock = threading.Lock()
         self._max_store_bytes = max_store_bytes
-        process = OpaqueEnv(os.environ if env is None else env)
-        self.location: HomeLocation = locate(home, _snapshot(process))
+        process = _opaque(env)
+        # it only asks for names; a dict of all values would stand in the trace of whatever goes wrong in there
+        self.location: HomeLocation = locate(home, cast("Mapping[str, str]", process.raw_side))
         self._process = _of_home(process, self.location)
         self._resolver: Resolver | None = None
+
+    @property
+    def digester(self) -> Digester:
+        """Makes the digests of all that is read here; what is to be compared with them needs the same one."""
+        return self._digester
+
+    def with_environment(self, env: Mapping[str, str] | OpaqueEnv) -> Self:
+        """Return a new reader of the same home, with the same digester and limits, that has these variables instead."""
+        reader = type(self)(
+            self.location.state_dir,
+            env=env,
+            digester=self._digester,
+            cwd=self._cwd,
+            max_store_bytes=self._max_store_bytes,
+        )
+        reader.location = self.location
+        reader._process = _of_home(_opaque(env), self.location)
+        return reader
 
     def read_home(self) -> HomeFacts:
         """Read config and environment. On success the new environment and secrets rules hold for later readings.
@@ -130,8 +150,11 @@ class HomeReader:
             env=self._current().env.raw_side,
         )
 
-    def replace_environment(self, env: Mapping[str, str] | None) -> None:
-        """Take new variables; the home stays where it is.
+    def replace_environment(self, env: Mapping[str, str] | OpaqueEnv | None) -> None:
+        """Take new variables; the home stays where it is. Opens no file.
+
+        They count from the next `read_home` that succeeds; until then stores are read by the old ones, with the
+        config's `env` block: without it, references to its variables would lead nowhere.
 
         Args:
             env: The new variables, copied. None copies the process's again if they came from there, and else changes
@@ -139,16 +162,9 @@ class HomeReader:
         """
         if env is None and not self._follows_process:
             return
-        process = _of_home(OpaqueEnv(os.environ if env is None else env), self.location)
+        process = _of_home(_opaque(env), self.location)
         with self._lock:
-            rules = self._resolver.rules if self._resolver is not None else SecretRules()
             self._process = process
-            # The config's `env` block comes back with the next read_home; until then dotenv files and variables hold.
-            self._resolver = None
-        resolver = Resolver(Layers(process, self.location, self._cwd).env, rules, self._digester)
-        with self._lock:
-            if self._process is process and self._resolver is None:
-                self._resolver = resolver
 
     def _current(self) -> Resolver:
         with self._lock:
@@ -223,11 +239,13 @@ def _of_home(process: OpaqueEnv, location: HomeLocation) -> OpaqueEnv:
     """Return the variables as a program that runs on this home has them: one that the caller names is its state dir."""
     if not location.explicit:
         return process
-    return OpaqueEnv({**_snapshot(process), "OPENCLAW_STATE_DIR": location.state_dir})
+    return process.with_variable("OPENCLAW_STATE_DIR", location.state_dir)
 
 
-def _snapshot(env: OpaqueEnv) -> dict[str, str]:
-    return {name: env.raw(name) or "" for name in env}
+def _opaque(env: Mapping[str, str] | OpaqueEnv | None) -> OpaqueEnv:
+    if isinstance(env, OpaqueEnv):
+        return env
+    return OpaqueEnv(os.environ if env is None else env)
 
 
 def _working_directory() -> str | None:

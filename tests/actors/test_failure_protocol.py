@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from rig import HOME_SOURCE, MakeRig, Rig, api_key, custom
 
 from openclaw_actors.auth.verdict import State
+from openclaw_actors.errors import StoreReadOnlyError
+from openclaw_actors.ids import AgentId, EvidenceId
 from openclaw_actors.messages import (
+    FlushUsage,
     ForgiveScope,
     LedgerChanged,
     ReportFailure,
+    ReportSuccess,
     Reread,
     SweepAgent,
     TimePassed,
@@ -390,3 +395,163 @@ def test_a_refusal_outlives_a_config_reload(rig: Rig) -> None:
     rig.touch_all()
     rig.touch(HOME_SOURCE)
     assert rig.verdict("ops").state is State.REJECTED
+
+
+# ---------------------------------------------------------------------------------------- successes that clear nothing
+
+
+def test_successes_of_a_healthy_profile_cost_no_check_and_no_publication(rig: Rig) -> None:
+    """A success that clears nothing is only written down: lastUsed and lastGood, once."""
+    before, shown = rig.stats(), len(rig.published)
+    for _ in range(100):
+        rig.report_success(agent_id="ops")
+    rig.run()
+    assert rig.since(before) == {"successes_reported": 100}
+    assert len(rig.published) == shown
+    assert not rig.handled(LedgerChanged)
+    assert rig.open_generations() == ()
+    rig.advance(1.0)
+    document = json.loads(rig.files.usage_path().read_text())
+    assert document["usageStats"][WORK]["lastUsed"] > 0
+    assert document["lastGood"] == {"openai": WORK}
+    assert len(rig.handled(UsageWritten)) == 1
+
+
+def test_a_success_after_a_rest_that_is_over_clears_it(rig: Rig) -> None:
+    """Half-open is a state to come back from: the success that ends it is shown."""
+    rig.report_failure(reason="rate_limit")
+    rig.advance(31.0)
+    assert "half-open" in rig.verdict().reason
+    rig.report_success()
+    rig.advance(1.0)
+    assert (rig.state(), "half-open" in rig.verdict().reason) == ("usable", False)
+
+
+def test_a_clock_that_was_wrong_blocks_no_recovery(rig: Rig) -> None:
+    """Usage that another process dated into the future proves nothing: a success now still clears."""
+    now_ms = int(rig.clock.epoch() * 1000)
+    later = {"cooldownUntil": now_ms + 9e6, "cooldownReason": "auth", "lastFailureAt": now_ms + 8e6, "errorCount": 1}
+    rig.files.write_usage(openai__work=later)
+    rig.touch(rig.store())
+    assert rig.state("ops") == "rejected"
+    rig.report_success()
+    rig.advance(1.0)
+    assert rig.state("ops") == "usable"
+    assert "cooldownUntil" not in json.loads(rig.files.usage_path().read_text())["usageStats"][WORK]
+
+
+# ------------------------------------------------------------------------------------------------------ early and bad
+
+
+def test_a_refusal_that_comes_before_the_first_publication_counts(make_rig: MakeRig) -> None:
+    """A report for an agent that isn't published yet waits for it."""
+    rig = make_rig("main")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.begin()
+    generation = rig.report_failure()
+    assert rig.dispatcher.step_actor("failure-listener")
+    assert not rig.map.agents
+    rig.warm_up()
+    rig.advance(0.1)
+    assert rig.state() == "rejected"
+    assert not rig.runtime.wants.is_open(generation)
+    assert rig.stats().failures_reported == 1
+
+
+def test_a_report_for_an_agent_that_never_comes_is_answered_in_the_end(rig: Rig) -> None:
+    """An early report waits for ten seconds, and only so many of them do."""
+    listener = rig.ref("failure-listener")
+    made = [
+        ReportSuccess(
+            generation=rig.runtime.wants.mint(Scope.agent("nobody")),
+            agent_id=AgentId("nobody"),
+            evidence_id=EvidenceId(WORK),
+            model=None,
+            observed_at=rig.clock.epoch(),
+            cause_at=rig.clock.monotonic(),
+        )
+        for _ in range(1005)
+    ]
+    for message in made:
+        rig.dispatcher.inject(listener, message)
+    rig.run()
+    still = [message for message in made if rig.runtime.wants.is_open(message.generation)]
+    assert still == made[5:]
+    rig.advance(9.0)
+    assert rig.runtime.wants.is_open(made[-1].generation)
+    rig.advance(1.2)
+    assert rig.open_generations() == ()
+
+
+def test_a_report_that_fails_its_handler_is_answered(make_rig: MakeRig) -> None:
+    """A time that is none ends no actor and leaves no attempt open."""
+    rig = make_rig("main")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.dispatcher._strict = False
+    generation = rig.runtime.wants.mint(Scope.provider("openai"))
+    bad = ReportFailure(
+        generation=generation,
+        agent_id=AgentId("main"),
+        evidence_id=EvidenceId(WORK),
+        reason="auth",
+        model=None,
+        observed_at=float("inf"),
+        cause_at=rig.clock.monotonic(),
+    )
+    rig.dispatcher.inject(rig.ref("failure-listener"), bad)
+    rig.run()
+    assert not rig.runtime.wants.is_open(generation)
+    rig.report_failure()
+    rig.run()
+    assert rig.state() == "rejected"
+
+
+# ------------------------------------------------------------------------------------------------------ failed writes
+
+
+def test_usage_that_could_not_be_written_is_written_later(rig: Rig) -> None:
+    """However often a write fails, what it took is written with what came since, and health says so meanwhile."""
+    source = f"usage:{rig.files.agent_dir()}"
+    rig.dispatcher.hold(source)
+    rig.report_failure(reason="billing")
+    for tries in range(7):
+        rig.advance(rig.settings.usage_flush_s * 2**tries + 0.01)
+        rig.dispatcher.fail_read(source, StoreReadOnlyError("the disk is full"))
+        rig.run()
+        assert not rig.condition("UsagePersisted").status
+    rig.report_failure("zai:me", "billing")
+    rig.dispatcher.release(source)
+    rig.advance(60.0)
+    stats = json.loads(rig.files.usage_path().read_text())["usageStats"]
+    assert stats[WORK]["disabledReason"] == stats["zai:me"]["disabledReason"] == "billing"
+    assert rig.condition("UsagePersisted").status
+
+
+def test_a_flush_writes_what_came_during_a_write_at_once(rig: Rig) -> None:
+    """A stop waits for no gathering: a second write follows the first immediately."""
+    source = f"usage:{rig.files.agent_dir()}"
+    rig.dispatcher.hold(source)
+    rig.report_failure(reason="billing")
+    rig.advance(rig.settings.usage_flush_s + 0.01)
+    rig.report_failure("zai:me", "billing")
+    rig.dispatcher.inject(rig.ref("failure-listener"), FlushUsage())
+    rig.run()
+    rig.dispatcher.release(source)
+    rig.run()
+    assert set(json.loads(rig.files.usage_path().read_text())["usageStats"]) == {WORK, "zai:me"}
+    assert rig.runtime._flushed.is_set()
+
+
+def test_a_flush_gives_up_on_a_store_that_cannot_be_written(rig: Rig) -> None:
+    """A stop is not held up by a write that fails."""
+    source = f"usage:{rig.files.agent_dir()}"
+    rig.dispatcher.hold(source)
+    rig.report_failure(reason="billing")
+    rig.run()
+    rig.dispatcher.inject(rig.ref("failure-listener"), FlushUsage())
+    rig.run()
+    assert not rig.runtime._flushed.is_set()
+    rig.dispatcher.fail_read(source, StoreReadOnlyError("the disk is full"))
+    rig.run()
+    assert rig.runtime._flushed.is_set()

@@ -380,6 +380,47 @@ def test_the_environment_is_replaced_on_request_only(tmp_path: Path, monkeypatch
     assert list(given.read_home().environment.by_name()) == ["XAI_API_KEY"]
 
 
+def test_new_variables_count_once_a_config_was_read_with_them(tmp_path: Path) -> None:
+    """While the config is torn, stores resolve by the old variables and the config's own; replacing opens no file."""
+    config, document = tmp_path / "openclaw.json", "{env: {vars: {MY_STORED: 'x'}}}"
+    entries = {
+        f"{name}:1": {
+            "type": "api_key",
+            "provider": name,
+            "keyRef": {"source": "env", "provider": "default", "id": ref},
+        }
+        for name, ref in (("p", "MY_STORED"), ("q", "OLD"), ("r", "NEW"))
+    }
+    (tmp_path / "auth-profiles.json").write_text(json.dumps({"version": 1, "profiles": entries}))
+    config.write_text(document)
+    reader = HomeReader(tmp_path, env={"OLD": "x"}, cwd=str(tmp_path))
+
+    def resolved() -> list[str]:
+        facts = reader.read_store(StoreId(str(tmp_path)))
+        return [profile.id for profile in facts.profiles if profile.key.resolved]
+
+    reader.read_home()
+    assert resolved() == ["p:1", "q:1"]
+    config.write_text("{")
+    reader.replace_environment(OpaqueEnv({"NEW": "x"}))
+    with pytest.raises(ConfigError):
+        reader.read_home()
+    assert resolved() == ["p:1", "q:1"]
+    config.write_text(document)
+    reader.read_home()
+    assert resolved() == ["p:1", "r:1"]
+
+
+def test_a_reader_with_other_variables_reads_the_same_home(tmp_path: Path) -> None:
+    """Home and digester stay, whatever the variables say of homes; the first reader keeps its own variables."""
+    (tmp_path / ".openclaw").mkdir()
+    first = HomeReader(env={"HOME": str(tmp_path), "XAI_API_KEY": "x"}, cwd=str(tmp_path))
+    other = first.with_environment({"GROQ_API_KEY": "x", "OPENCLAW_STATE_DIR": "/nowhere"})
+    assert (other.location, other.digester) == (first.location, first.digester)
+    assert list(other.read_home().environment.by_name()) == ["GROQ_API_KEY"]
+    assert list(first.read_home().environment.by_name()) == ["XAI_API_KEY"]
+
+
 def test_a_copied_home_reads_the_same_with_one_key(tmp_path: Path) -> None:
     """Two readers with one digest key agree; with different keys they don't."""
     (tmp_path / "a").mkdir()

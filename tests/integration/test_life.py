@@ -554,3 +554,68 @@ def test_settings_without_watching_start_no_watcher(small: Home, supervise: Supe
     supervisor.recheck()
     assert eventually(lambda: supervisor.has_auth("zai"))
     assert Settings(watch=False).watch is False
+
+
+def test_waiting_for_the_warm_ends_with_the_supervisor(home: Home) -> None:
+    """Who waits without a deadline for a warm that never comes is let go by a stop."""
+    home.path.mkdir(exist_ok=True)
+    home.config_path.write_text("{")
+    supervisor = AuthSupervisor(home.path, env={})
+    supervisor.start()
+    answers: list[bool] = []
+    waiting = threading.Thread(target=lambda: answers.append(supervisor.wait_warm()), name="waiting")
+    waiting.start()
+    supervisor.stop()
+    waiting.join(10)
+    assert answers == [False]
+
+
+def test_what_was_handed_out_is_not_fresh_once_it_is_old_news(small: Home, supervise: Supervise) -> None:
+    """A snapshot from before a change, and any after a stop, says that it is not the newest."""
+    supervisor = supervise(small)
+    before = supervisor.snapshot()
+    assert before.verdict("openai").fresh
+    assert before.verdict("groq").fresh
+    small.write_profiles(zai__me=api_key("zai"))
+    assert eventually(lambda: not supervisor.has_auth("openai"))
+    assert eventually(lambda: supervisor.verdict("openai").fresh)
+    assert before.verdict("openai").has_auth
+    assert not before.verdict("openai").fresh
+    assert before.verdict("groq").fresh, "that answer is still the one"
+    after = supervisor.snapshot()
+    supervisor.stop()
+    assert not after.verdict("zai").fresh
+
+
+def test_bad_arguments_are_refused_at_the_door(small: Home, supervise: Supervise) -> None:
+    """They never reach an actor, and what comes after them is answered."""
+    supervisor = supervise(small)
+    bad: Any = ["x"]
+    with pytest.raises(TypeError, match="must be a Scope"):
+        supervisor.invalidate(bad, "why")
+    with pytest.raises(TypeError, match="provider must be a str"):
+        supervisor.invalidate(Scope.provider(bad[0], 7), "why")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="evidence_id must be a str"):
+        supervisor.report_failure(bad, "auth")
+    with pytest.raises(TypeError, match="model must be a str"):
+        supervisor.report_failure("openai:work", "rate_limit", model=bad)
+    with pytest.raises(ValueError, match="surrogate"):
+        supervisor.report_failure("openai:work", "rate_limit", model="\ud800")
+    before = supervisor.stats().provider_checks
+    supervisor.invalidate(Scope.provider("OpenAI"), "spelled by a person")
+    assert eventually(lambda: supervisor.verdict("openai").fresh)
+    assert supervisor.stats().provider_checks > before
+    assert supervisor.stats().restarts == 0
+
+
+def test_a_logout_concerns_only_those_who_see_the_store(home: Home, supervise: Supervise) -> None:
+    """An agent's own profile is removed without reading or checking everybody else."""
+    home.agents("main", *(f"a{number}" for number in range(20))).write_config()
+    home.write_profiles(openai__work=api_key("openai"))
+    home.write_profiles("a7", zai__me=api_key("zai"))
+    supervisor = supervise(home)
+    before = supervisor.stats()
+    supervisor.logout("zai", agent_id="a7")
+    assert not supervisor.has_auth("zai", agent_id="a7")
+    assert supervisor.stats().store_reads - before.store_reads <= 4
+    assert supervisor.stats().sweeps - before.sweeps <= 3

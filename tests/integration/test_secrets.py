@@ -18,10 +18,9 @@ from homes import CANARY, Home, SqliteOwner, Supervise, api_key, eventually, now
 
 from openclaw_actors import AuthSupervisor, Change, Scope, StoreError, UnknownReasonError
 from openclaw_actors.home.opaque import OpaqueEnv
-from openclaw_actors.supervisor import _Held
 
 ROOT = Path(__file__).parents[2]
-HOLDERS = (OpaqueEnv, _Held)
+HOLDERS = (OpaqueEnv,)
 """The only objects that may hold secrets after a reading: the environment, kept as opaque values."""
 
 

@@ -22,7 +22,7 @@ from facts_builders import (
 )
 
 from openclaw_actors.auth.check import check, decide, gather, shared_candidates
-from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, effective_windows, prune
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.verdict import Cell, State
 from openclaw_actors.home.facts import KeyFacts, KeyForm
@@ -131,6 +131,44 @@ def test_a_refused_secret_is_refused_under_every_name() -> None:
     assert cell_of("groq", index, ledger={key: LedgerEntry(resting("auth"), NOW_MS)}).state is State.REJECTED
     assert cell_of("groq", index, ledger={key: LedgerEntry(disabled("billing"), NOW_MS)}).state is State.DISABLED
     assert cell_of("groq", index, ledger={key: LedgerEntry(resting("rate_limit"), NOW_MS)}).state is State.USABLE
+
+
+@pytest.mark.parametrize(
+    ("other", "state"),
+    [
+        (Windows(last_used=NOW_MS - 10), State.REJECTED),
+        (Windows(error_count=0), State.REJECTED),
+        (Windows(last_used=NOW_MS + 5000), State.REJECTED),
+        (Windows(last_used=NOW_MS - 8), State.USABLE),
+    ],
+)
+def test_a_refused_secret_is_refused_where_nothing_newer_is_known_of_it(other: Windows, state: State) -> None:
+    """Older usage of the same secret under another name is no proof that it works; a later success is."""
+    same = KeyFacts(form=KeyForm.ENV_REF, name="GROQ_API_KEY", resolved=True, digest=b"GROQ_API_KEY")
+    index = index_of(entry("groq", same, url=REMOTE_URL), env=("GROQ_API_KEY",))
+    key = LedgerKey(None, EvidenceId("env:GROQ_API_KEY"), b"GROQ_API_KEY")
+    view = store(usage={"inline-api-key:groq": other})
+    assert cell_of("groq", index, view, {key: LedgerEntry(resting("auth"), NOW_MS)}).state is state
+
+
+def test_usage_from_the_future_does_not_outlive_a_report() -> None:
+    """A time on disk that is still to come was written by a wrong clock: the report counts."""
+    report, disk = LedgerEntry(Windows(last_used=NOW_MS), NOW_MS), disabled("billing")
+    future = Windows(disabled_until=disk.disabled_until, disabled_reason="billing", last_failure_at=NOW_MS + 1)
+    assert effective_windows(future, report, NOW_MS) is report.windows
+    assert effective_windows(future, report, NOW_MS + 1) is future
+
+
+def test_a_ledger_that_is_too_long_loses_what_is_over_first() -> None:
+    """Of too many entries the oldest whose windows are over go, and a refusal that still holds stays."""
+    book = {LedgerKey(None, EvidenceId("env:A"), b"a"): LedgerEntry(resting("auth"), 0)}
+    for number in range(4096):
+        book[LedgerKey(None, EvidenceId(f"env:{number}"), b"b")] = LedgerEntry(Windows(last_used=1), number)
+    prune(book, NOW_MS)
+    assert len(book) <= 4096
+    assert LedgerKey(None, EvidenceId("env:A"), b"a") in book
+    assert LedgerKey(None, EvidenceId("env:0"), b"b") not in book
+    assert LedgerKey(None, EvidenceId("env:4095"), b"b") in book
 
 
 def test_the_worst_effect_wins() -> None:

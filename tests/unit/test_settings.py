@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from openclaw_actors.errors import SettingsError
+from openclaw_actors.home.digest import Digester
 from openclaw_actors.settings import Settings
 
 SAMPLE = Path(__file__).parents[2] / "config" / "settings.toml"
@@ -85,6 +86,18 @@ def test_digest_key_shows_nowhere() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings(digest_key=KEY * 3)
     assert KEY.decode() not in str(caught.value)
+
+
+def test_settings_with_a_digest_key_are_not_encoded() -> None:
+    """No dump of settings holds the key; those without one can be dumped, and the key still makes digests."""
+    settings = Settings(digest_key=KEY)
+    for encode in (msgspec.json.encode, msgspec.msgpack.encode, msgspec.to_builtins):
+        with pytest.raises(TypeError) as caught:
+            encode(settings)
+        assert KEY.decode() not in str(caught.value)
+    assert KEY.decode() not in f"{msgspec.structs.asdict(settings)} {settings.digest_key!s}"
+    assert b"digest_key" in msgspec.json.encode(Settings())
+    assert Digester(settings.digest_key)("x") == Digester(KEY)("x")
 
 
 def test_digest_key_is_base64_in_a_file(tmp_path: Path) -> None:

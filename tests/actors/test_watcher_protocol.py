@@ -1,0 +1,119 @@
+"""The WatcherActor: what it watches follows the readings, and trouble with arming is met with patience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from openclaw_actors.actors.address import Address
+from openclaw_actors.actors.watcher import WatcherActor
+from openclaw_actors.counters import Counters
+from openclaw_actors.health import Condition, ConditionBoard
+from openclaw_actors.messages import UnwatchSource, WatchSource
+from openclaw_actors.settings import Settings
+from openclaw_actors.testing.stepped import SteppedDispatcher
+from openclaw_actors.watching.protocol import WatchSink
+
+
+class ScriptedWatcher:
+    """A file watcher that does what a test says."""
+
+    backend = "scripted"
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.calls = 0
+        self.paths: set[str] = set()
+
+    @property
+    def watched_paths(self) -> int:
+        """How many paths are watched."""
+        return len(self.paths)
+
+    def watch(self, paths: Iterable[str]) -> None:
+        """Take the paths, or fail as a script says."""
+        self.calls += 1
+        if self.broken:
+            raise OSError(5, "Input/output error")
+        self.paths = set(paths)
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Nobody here calls it."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Nobody here calls it."""
+
+    def start(self, sink: WatchSink) -> None:
+        """Nothing to start."""
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Nothing to stop."""
+
+    def alive(self) -> bool:
+        """Always."""
+        return True
+
+
+class Scene:
+    """A WatcherActor on the stepped dispatcher."""
+
+    def __init__(self) -> None:
+        self.watcher = ScriptedWatcher()
+        self.dispatcher = SteppedDispatcher()
+        self.conditions = ConditionBoard(self.dispatcher.clock)
+        self.ref = self.dispatcher.spawn(
+            WatcherActor,
+            Address("warmer"),
+            lambda: self.watcher,
+            self.dispatcher,
+            Settings(),
+            self.conditions,
+            Counters(),
+            name="watcher",
+        )
+
+    def tell(self, message: Any) -> None:
+        """Give the actor a message and let everything come to rest."""
+        self.dispatcher.inject(self.ref, message)
+        self.dispatcher.run_until_idle()
+
+    def condition(self) -> Condition:
+        """Return how watching is."""
+        found = self.conditions.health().condition("Watching")
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a scene with one source watched."""
+    made = Scene()
+    made.tell(WatchSource(source="store:a", stamps=(("/nowhere/a", None),)))
+    return made
+
+
+def test_what_is_watched_follows_the_sources(scene: Scene) -> None:
+    """Exactly the paths of the latest readings are watched; the same paths again arm nothing."""
+    scene.tell(WatchSource(source="store:b", stamps=(("/nowhere/b", None), ("/nowhere/a", None))))
+    assert scene.watcher.paths == {"/nowhere/a", "/nowhere/b"}
+    calls = scene.watcher.calls
+    scene.tell(WatchSource(source="store:a", stamps=(("/nowhere/a", None),)))
+    assert scene.watcher.calls == calls
+    scene.tell(UnwatchSource(source="store:b"))
+    assert scene.watcher.paths == {"/nowhere/a"}
+
+
+def test_arming_that_fails_is_tried_again_ever_more_slowly_and_recovers(scene: Scene) -> None:
+    """A dead mount under a watched file costs a few tries, not a busy loop; when it is back, watching is well again."""
+    scene.watcher.broken = True
+    scene.tell(WatchSource(source="store:b", stamps=(("/nowhere/b", None),)))
+    calls = scene.watcher.calls
+    assert not scene.condition().status
+    scene.dispatcher.advance(600.0)
+    assert 8 <= scene.watcher.calls - calls <= 20
+    scene.watcher.broken = False
+    scene.dispatcher.advance(60.0)
+    assert scene.watcher.paths == {"/nowhere/a", "/nowhere/b"}
+    assert scene.condition().status
