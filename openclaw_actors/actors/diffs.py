@@ -63,9 +63,6 @@ class Diffs:
                 source: ticket for source, ticket in diff.requires.items() if not source.startswith(prefix)
             }
 
-    def __contains__(self, generation: Generation) -> bool:
-        return generation in self._asked
-
     def _is_read(self, diff: AskedDiff, source: str) -> bool:
         if not self._board.done(source, diff.requires.get(source, 0)):
             return False

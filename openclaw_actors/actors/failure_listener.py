@@ -19,16 +19,9 @@ from functools import partial
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.actors.unwritten_usage import Step, UnwrittenUsage
 from openclaw_actors.auth.failures import Effect, after_failure, after_success, backoff_from_json, cleared, effect_of
-from openclaw_actors.auth.ledger import (
-    LedgerEntry,
-    LedgerKey,
-    Step,
-    UnwrittenUsage,
-    effective_windows,
-    newest_time,
-    prune,
-)
+from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows, newest_time, prune
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard

@@ -26,8 +26,6 @@ class SourceRecord:
     """The last good facts."""
     problem: str = ""
     """Why the last reading failed; empty when it didn't."""
-    path: str = ""
-    """The file that is to blame."""
     first_ticket: int = 1
     """The first reading of it. A source that was forgotten goes on counting: a late result is of no reading since."""
     last_ticket: int = 0

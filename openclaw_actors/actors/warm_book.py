@@ -73,10 +73,6 @@ class WarmBook:
                 reports.append(report)
         return reports
 
-    def generations(self) -> tuple[Generation, ...]:
-        """Return the open attempts."""
-        return tuple(self._open)
-
     def _finish(self, record: WarmRecord, now: float) -> WarmReport | None:
         if record.waiting or not record.sealed:
             return None

@@ -1,12 +1,8 @@
-"""The failure ledger: what was reported of a very secret in this process, beside the windows on disk.
-
-Also what of it waits to be written there.
-"""
+"""The failure ledger: what was reported of a very secret in this process, beside the windows on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, MutableMapping
 
 import msgspec
 
@@ -34,12 +30,6 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
 Ledger = Mapping[LedgerKey, LedgerEntry]
 """Never mutated once handed out: its one writer, the FailureListener, publishes a new mapping for each change."""
 
-
-Step = Callable[[Windows | None], Windows | None]
-"""What one report does to the usage stats that are on disk by then."""
-
-_MOST_STEPS = 50
-"""How many reports of one profile wait for a write; older ones hardly matter to what its windows are."""
 
 _MOST_ENTRIES = 4096
 """How many secrets are remembered at most; one process sees far fewer, unless secrets rotate for months."""
@@ -79,46 +69,3 @@ def effective_windows(on_disk: Windows | None, entry: LedgerEntry | None, now_ms
     if on_disk is None:
         return entry.windows
     return entry.windows if entry.observed_ms > newest_time(on_disk, now_ms) else on_disk
-
-
-@dataclass(slots=True)
-class UnwrittenUsage:
-    """Usage of one store that is not written yet."""
-
-    steps: dict[str, list[Step]] = field(default_factory=dict)
-    last_good: dict[str, str] = field(default_factory=dict)
-    written: dict[str, list[Step]] = field(default_factory=dict)
-    """What the write that is under way took, until it is known to be on disk; `written_last_good` likewise."""
-    written_last_good: dict[str, str] = field(default_factory=dict)
-    due: bool = False
-    writing: bool = False
-    failures: int = 0
-    problem: str = ""
-
-    def add(self, profile: str, step: Step) -> None:
-        """Take a step that is to be written."""
-        self.steps[profile] = [*self.steps.get(profile, ()), step][-_MOST_STEPS:]
-
-    def begin(self) -> tuple[dict[str, list[Step]], dict[str, str]]:
-        """Hand out all that waits, for a write that begins."""
-        self.written, self.steps = self.steps, {}
-        self.written_last_good, self.last_good = self.last_good, {}
-        self.writing = True
-        return self.written, self.written_last_good
-
-    def end(self, *, failed: bool) -> None:
-        """End a write; what a failed one took goes before whatever came since."""
-        if failed:
-            for profile, steps in self.written.items():
-                self.steps[profile] = [*steps, *self.steps.get(profile, ())][-_MOST_STEPS:]
-            self.last_good = self.written_last_good | self.last_good
-        self.written, self.written_last_good, self.writing = {}, {}, False
-
-    def forget(self, profiles: tuple[str, ...]) -> None:
-        """Drop what waits for these profiles, also for the case that the write under way fails."""
-        for steps in (self.steps, self.written):
-            for profile in profiles:
-                steps.pop(profile, None)
-        for last_good in (self.last_good, self.written_last_good):
-            for provider in [one for one, name in last_good.items() if name in profiles]:
-                del last_good[provider]
