@@ -26,7 +26,7 @@ import msgspec
 from openclaw_actors.errors import StoreBusyError, StoreReadOnlyError, StoreUnreadableError
 from openclaw_actors.home.stores.atomic import remove_file, replace_json
 from openclaw_actors.home.stores.lock import StoreLock
-from openclaw_actors.home.stores.windows import Windows, windows_from_json, windows_to_json
+from openclaw_actors.home.stores.windows import FIELD_ORDER, Windows, windows_from_json, windows_to_json
 from openclaw_actors.log import log
 
 __all__ = ["UsageChange", "UsageWritten", "remove_profiles", "write_usage"]
@@ -42,23 +42,7 @@ _STATE_KEYS = ("order", "lastGood", "usageStats")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_STATS = Windows(error_count=0)
 """Written in place of "no entry" where an older layout's entry in auth-profiles.json would show through."""
-_KNOWN_FIELDS = frozenset(
-    {
-        "lastUsed",
-        "blockedUntil",
-        "blockedReason",
-        "blockedSource",
-        "blockedModel",
-        "cooldownUntil",
-        "cooldownReason",
-        "cooldownModel",
-        "disabledUntil",
-        "disabledReason",
-        "errorCount",
-        "failureCounts",
-        "lastFailureAt",
-    }
-)
+_KNOWN_FIELDS = frozenset(FIELD_ORDER)
 """What `Windows` mirrors of a `usageStats` entry (formats 3.4)."""
 _COMPANIONS = {"blockedScope": "blockedUntil", "cooldownClassification": "cooldownUntil"}
 """Fields of newer versions that describe a window: gone or changed with it (OpenClaw 2026.9.6, state.ts)."""

@@ -43,7 +43,7 @@ _TEXTS = {
     "cooldownModel": "cooldown_model",
     "disabledReason": "disabled_reason",
 }
-_FIELD_ORDER = (
+FIELD_ORDER = (
     "lastUsed",
     "blockedUntil",
     "blockedReason",
@@ -101,7 +101,7 @@ def windows_from_json(entry: object) -> Windows | None:
 def windows_to_json(windows: Windows) -> dict[str, object]:
     """Return the entry as OpenClaw writes it: absent fields left out, keys in its order."""
     out: dict[str, object] = {}
-    for name in _FIELD_ORDER:
+    for name in FIELD_ORDER:
         if name == "failureCounts":
             if windows.failure_counts:
                 out[name] = dict(windows.failure_counts)
