@@ -113,9 +113,9 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
             )
     headers = ("provider", "state", "source", "kind", "profile", "expires", "models", "reason")
     if alone:
-        write_table(headers, rows, numbers=frozenset({6}), expendable=(3, 6, 4))
+        write_table(headers, rows, numbers=frozenset({6}), expendable=(3, 6, 4, 5, 2))
     else:
-        write_table(("agent", *headers), rows, numbers=frozenset({7}), expendable=(4, 7, 5))
+        write_table(("agent", *headers), rows, numbers=frozenset({7}), expendable=(4, 7, 5, 6, 3))
     if left_out:
         verb = "has" if len(left_out) == 1 else "have"
         write_line(
