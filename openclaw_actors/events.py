@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from openclaw_actors.auth.failures import cleared, normalise_reason
 from openclaw_actors.errors import ForkedError, NotRunningError, StoreError
@@ -83,43 +84,11 @@ class Events(Reads):
         Raises:
             UnknownReasonError: The reason is none of the table.
         """
-        known = normalise_reason(reason)
-        self._check_events()
-        evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
-        wanted = self._agent_id(agent_id)
-        clock = self._runtime.clock
-        generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
-        self._runtime.listener.tell(
-            ReportFailure(
-                generation=generation,
-                agent_id=wanted,
-                evidence_id=EvidenceId(evidence_id),
-                reason=known,
-                model=model,
-                observed_at=clock.epoch(),
-                cause_at=clock.monotonic(),
-            )
-        )
-        return generation
+        return self._report(partial(ReportFailure, reason=normalise_reason(reason)), evidence_id, agent_id, model)
 
     def report_success(self, evidence_id: str, *, agent_id: str | None = None, model: str | None = None) -> Generation:
         """Report that a request with a credential succeeded: what spoke against it no longer does."""
-        self._check_events()
-        evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
-        wanted = self._agent_id(agent_id)
-        clock = self._runtime.clock
-        generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
-        self._runtime.listener.tell(
-            ReportSuccess(
-                generation=generation,
-                agent_id=wanted,
-                evidence_id=EvidenceId(evidence_id),
-                model=model,
-                observed_at=clock.epoch(),
-                cause_at=clock.monotonic(),
-            )
-        )
-        return generation
+        return self._report(ReportSuccess, evidence_id, agent_id, model)
 
     def logout(self, provider: str, *, agent_id: str | None = None, profile_id: str | None = None) -> None:
         """Remove a provider's profiles from the stores that own them, and return when that is published. Blocks on the
@@ -185,6 +154,28 @@ class Events(Reads):
             ForgiveScope(warm=warm, evidence_id=EvidenceId(profile_id), observed_at=self._runtime.clock.epoch())
         )
         self._wait_answered(warm.generation)
+
+    def _report(
+        self,
+        make: Callable[..., ReportFailure | ReportSuccess],
+        evidence_id: str,
+        agent_id: str | None,
+        model: str | None,
+    ) -> Generation:
+        self._check_events()
+        evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
+        wanted, clock = self._agent_id(agent_id), self._runtime.clock
+        generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
+        report = make(
+            generation=generation,
+            agent_id=wanted,
+            evidence_id=EvidenceId(evidence_id),
+            model=model,
+            observed_at=clock.epoch(),
+            cause_at=clock.monotonic(),
+        )
+        self._runtime.listener.tell(report)
+        return generation
 
     def _warm(
         self, scope: Scope, reason: str, reread: Reread, *, cancels: bool = False, diff_only: bool = False

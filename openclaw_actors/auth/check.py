@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -24,9 +24,6 @@ from openclaw_actors.home.providers import env_candidates
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import ProviderId
-
-Usage = Callable[[Candidate], Windows | None]
-"""Gives a candidate's usage stats on disk, in place of those it was gathered with."""
 
 _RESTABLE = frozenset({State.USABLE, State.REFRESHABLE})
 _STATE_OF = {Effect.COOLDOWN: State.COOLDOWN, Effect.REJECTED: State.REJECTED, Effect.DISABLED: State.DISABLED}
@@ -97,7 +94,6 @@ def decide(
     ledger: Ledger,
     now: float,
     *,
-    usage: Usage | None = None,
     unread: str = "",
     known: bool = True,
 ) -> Cell:
@@ -108,14 +104,13 @@ def decide(
         candidates: What the sources say.
         ledger: Reports of this process; they count while they are newer than what the disk says.
         now: Epoch seconds.
-        usage: Newer usage stats on disk than those the candidates were gathered with.
         unread: Why a source that could hold more could not be read; empty when all were.
         known: Whether anything names this provider id.
     """
     if not candidates:
         return _nothing(provider, unread, known)
     now_ms = round(now * 1000)
-    windows = _shared_refusals(candidates, [_windows(c, ledger, usage, now_ms) for c in candidates], now_ms)
+    windows = _shared_refusals(candidates, [_windows(c, ledger, now_ms) for c in candidates], now_ms)
     cell = _fold(provider, candidates, windows, now, now_ms, None, unread)
     limited = {w.model for each in windows if each is not None for w in active_windows(each, now_ms) if w.model}
     if not limited:
@@ -161,10 +156,10 @@ def _refuses(windows: Windows, now_ms: int) -> bool:
     return any(w.effect in (Effect.REJECTED, Effect.DISABLED) for w in active_windows(windows, now_ms))
 
 
-def _windows(candidate: Candidate, ledger: Ledger, usage: Usage | None, now_ms: int) -> Windows | None:
+def _windows(candidate: Candidate, ledger: Ledger, now_ms: int) -> Windows | None:
     if candidate.exempt or candidate.state not in _RESTABLE:
         return None
-    on_disk = usage(candidate) if usage is not None else candidate.windows
+    on_disk = candidate.windows
     if not ledger:
         return on_disk
     entry = ledger.get(LedgerKey(candidate.store, candidate.evidence.id, candidate.digest))

@@ -10,7 +10,6 @@ import msgspec
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.home.facts import AuthProfileConfig, CliFacts, HomeFacts, ProviderConfig
 from openclaw_actors.home.providers import auth_provider, known_providers, normalise_provider, tables
-from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import ProviderId
 
 CLI_PROVIDERS = {
@@ -143,14 +142,6 @@ class SharedIndex:
         found.update(self._config_order)
         found.update(cli.provider for cli in self.facts.clis)
         return frozenset(found)
-
-
-def answered_providers(
-    shared: SharedFacts, store: StoreView, catalog_providers: Iterable[ProviderId]
-) -> tuple[ProviderId, ...]:
-    """Return, sorted, every provider that an agent's answers cover (DESIGN.md section 2)."""
-    index = SharedIndex(shared, catalog_providers)
-    return tuple(sorted(index.known | {profile.provider for profile in store.profiles}))
 
 
 def _providers_of_disabled_plugins(disabled: Iterable[str]) -> frozenset[ProviderId]:

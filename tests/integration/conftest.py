@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from homes import Home, Supervise
+from stores import make_store
 
 from openclaw_actors import AuthSupervisor, Settings
 
@@ -34,3 +35,9 @@ def supervise() -> Iterator[Supervise]:
     yield start
     for supervisor in started:
         supervisor.stop()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Path:
+    """Return an agent dir with three profiles, for what writes into stores."""
+    return make_store(tmp_path)

@@ -394,11 +394,14 @@ def test_changes_end_when_the_supervisor_stops(home: Home, supervise: Supervise)
     supervisor = supervise(home)
 
     async def main() -> list[str]:
+        began = asyncio.Event()
+
         async def collect() -> list[str]:
+            began.set()
             return [change.provider async for change in supervisor.aio.changes()]
 
         task = asyncio.create_task(collect())
-        await asyncio.sleep(0)
+        await began.wait()
         supervisor.report_failure("openai:work", "auth")
         await supervisor.aio.fresh("openai")
         await supervisor.aio.stop()
@@ -413,10 +416,17 @@ def test_a_wait_ends_when_the_supervisor_stops(home: Home, supervise: Supervise)
     supervisor = supervise(home)
 
     async def main() -> bool:
-        task = asyncio.create_task(supervisor.aio.fresh("openai", generation=Generation(10**6), timeout_s=60.0))
-        await asyncio.sleep(0)
+        began = asyncio.Event()
+
+        async def wait() -> bool:
+            began.set()
+            verdict = await supervisor.aio.fresh("openai", generation=Generation(10**6), timeout_s=60.0)
+            return verdict.fresh
+
+        task = asyncio.create_task(wait())
+        await began.wait()
         await supervisor.aio.stop()
-        return (await asyncio.wait_for(task, 10)).fresh
+        return await asyncio.wait_for(task, 10)
 
     assert asyncio.run(main()) is False
 

@@ -11,39 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from stores import ID, bump, state_of
 
 from openclaw_actors.auth.failures import Windows
 from openclaw_actors.errors import StoreBusyError
 from openclaw_actors.home.stores.usage_writer import write_usage
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = "sk-canary"
-ID = "openai:default"
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Path:
-    """An agent dir with three profiles."""
-    directory = tmp_path / "agents" / "main" / "agent"
-    directory.mkdir(parents=True)
-    entries = {
-        f"{p}:default": {"type": "api_key", "provider": p, "key": KEY, "x": 1} for p in ("openai", "groq", "zai")
-    }
-    (directory / "auth-profiles.json").write_text(json.dumps({"version": 1, "profiles": entries, "mine": [1]}))
-    return directory
-
-
-def state_of(agent: Path) -> dict[str, Any]:
-    content = json.loads((agent / "auth-state.json").read_text())
-    assert isinstance(content, dict)
-    return content
-
-
-def bump(windows: Windows | None) -> Windows:
-    current = windows or Windows()
-    return msgspec.structs.replace(current, error_count=(current.error_count or 0) + 1)
 
 
 def write(agent: Path, change: Callable[[Windows | None], Windows | None], profile: str = ID, **more: Any) -> Any:

@@ -21,7 +21,7 @@ from facts_builders import (
     winner,
 )
 
-from openclaw_actors.auth.check import check, decide, gather, shared_candidates
+from openclaw_actors.auth.check import check, gather, shared_candidates
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, effective_windows, prune
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.verdict import Cell, State
@@ -297,15 +297,6 @@ def test_the_moment_itself_changes_the_answer(at_ms: int) -> None:
         after = cell_of("groq", index_of(), view, now=before.valid_until)
         assert after.state is not before.state
         assert after.valid_until is None
-
-
-def test_newer_usage_can_be_decided_without_a_check() -> None:
-    """Given newer usage stats, the candidates of a cell fold into the answer that a new check would give."""
-    index, plain = index_of(), store(api_key("groq:a"))
-    windows = resting("rate_limit")
-    folded = decide(provider("groq"), cell_of("groq", index, plain).candidates, {}, NOW, usage=lambda _: windows)
-    checked = cell_of("groq", index, store(api_key("groq:a"), usage={"groq:a": windows}))
-    assert (folded.state, folded.reason, folded.valid_until) == (checked.state, checked.reason, checked.valid_until)
 
 
 def test_shared_candidates_are_computed_once() -> None:

@@ -25,7 +25,8 @@ from facts_builders import (
 )
 
 from openclaw_actors.auth.check import gather
-from openclaw_actors.auth.shared import SharedIndex, answered_providers
+from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
+from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.verdict import Candidate, State
 from openclaw_actors.home.facts import CliFacts, KeyFacts, KeyForm, ProfileFacts
 from openclaw_actors.home.stores.merge import StoreView
@@ -278,8 +279,11 @@ def test_a_login_outside_an_explicit_order_is_present_only() -> None:
 
 def test_answers_cover_every_named_provider() -> None:
     """Answers cover the catalogue's, the config's, the logins', the profiles' and the fact tables' providers."""
-    index = index_of(entry("Mine", LITERAL), clis=(cli("codex"),), order={"listed": ()})
-    covered = answered_providers(index.facts, store(api_key("own:a")), (provider("from-catalogue"),))
+    facts = index_of(entry("Mine", LITERAL), clis=(cli("codex"),), order={"listed": ()}).facts
+    index = SharedIndex(facts, (provider("from-catalogue"),))
+    evaluation = Evaluation(SharedEvaluation(index, {}, NOW), store(api_key("own:a")), {}, NOW)
+    covered = evaluation.providers()
+    assert set(evaluation.table()) == set(covered)
     assert {"mine", "openai-codex", "listed", "own", "from-catalogue", "groq", "amazon-bedrock"} <= set(covered)
-    assert list(covered) == sorted(covered)
+    assert len(covered) == len(set(covered))
     assert "own" not in index.known
