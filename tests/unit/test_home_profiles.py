@@ -434,6 +434,15 @@ def test_use_of_a_shadowed_profile_is_not_held_against_the_own_one() -> None:
     assert dict(merge(main, own).usage) == {"b": Windows(2), "inline-api-key:p": Windows(3)}
 
 
+def test_use_of_a_profile_that_is_gone_is_not_held_against_the_inherited_one() -> None:
+    """What an agent's own state says of a name that only main has concerns a secret that is gone."""
+    own = side("o", oauth("b", 1), usage=(("a", Windows(1)), ("b", Windows(2))))
+    assert dict(merge(side("m", oauth("a", 1), usage=(("a", Windows(3)),)), own).usage) == {
+        "a": Windows(3),
+        "b": Windows(2),
+    }
+
+
 @pytest.mark.parametrize(
     ("own", "inherited", "taken"),
     [

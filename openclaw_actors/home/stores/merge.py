@@ -90,12 +90,14 @@ def merge(
 def _usage(
     main: StoreFacts, own_usage: tuple[tuple[str, Windows], ...], owners: dict[str, StoreId]
 ) -> tuple[tuple[str, Windows], ...]:
-    """Return the usage stats that hold for what the agent sees: those of main not for a profile of the agent's own.
+    """Return the usage stats that hold for what the agent sees: of each profile those in the store that owns it.
 
-    OpenClaw unites them by id alone, so that a failure of main's profile rests an agent's own one of the same name.
+    OpenClaw unites them by id alone, so that a failure of one secret rests another one of the same name in the other
+    store.
     """
     inherited = ((name, windows) for name, windows in main.usage if owners.get(name, main.store) == main.store)
-    return tuple({**dict(inherited), **dict(own_usage)}.items())
+    own = ((name, windows) for name, windows in own_usage if owners.get(name) != main.store)
+    return tuple({**dict(inherited), **dict(own)}.items())
 
 
 def _alone(store: StoreFacts, unread: str) -> StoreView:
