@@ -28,9 +28,6 @@ T = TypeVar("T")
 _TICK_S = 0.01
 """How often the loop's gap is looked at, in seconds: OpenClaw's histogram has the same resolution (formats 6.3)."""
 
-_BUFFERED = 4096
-"""How many changes a slow reader of `changes` may lag behind before the oldest are dropped."""
-
 
 @final
 class Aio:
@@ -86,33 +83,31 @@ class Aio:
         return verdict if done else msgspec.structs.replace(verdict, fresh=False)
 
     async def changes(self, since: int | None = None) -> AsyncIterator[Change]:
-        """Yield each change, in the order of publication; ends when the supervisor is stopped.
+        """Yield each change once, in the order of publication; ends when the supervisor is stopped.
+
+        One that is read too slowly, or that begins before what is kept (the latest 4,096 changes), finds
+        `Change.reread_from` set where changes of an agent are missing.
 
         Args:
-            since: A sequence number: changes after it that are still kept (the latest 4,096) come first.
+            since: A sequence number: the changes after it come first.
         """
-        loop = asyncio.get_running_loop()
-        waiting: deque[Change] = deque(maxlen=_BUFFERED)
         there = asyncio.Event()
-
-        wake = _Wake(loop, there.set)
-
-        def hear(change: Change) -> None:
-            waiting.append(change)
-            wake()
-
+        wake = _Wake(asyncio.get_running_loop(), there.set)
         runtime = self._supervisor._runtime
-        unsubscribe = runtime.notifier.subscribe(hear, since=since)
         stop_listening = runtime.bell.listen(lambda: wake() if runtime.ended.is_set() else None)
+        feed, leave = runtime.notifier.follow(wake, since=since)
         try:
-            while waiting or not runtime.ended.is_set():
-                await there.wait()
-                there.clear()
-                while waiting:
-                    yield waiting.popleft()
+            is_over = False
+            while not is_over:
+                is_over = runtime.ended.is_set()  # before the last look: nothing is published after it
+                while (change := feed.take()) is not None:
+                    yield change
+                if not is_over:
+                    await there.wait()
+                    there.clear()
         finally:
             stop_listening()
-            unsubscribe()
+            leave()
 
     async def has_auth_for_model_provider(
         self,

@@ -50,6 +50,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     successes_reported: int = 0
     alarms: int = 0
     """Expiries and ends of windows that became events."""
+    changes_missed: int = 0
+    """Changes that were not delivered to a consumer because it was too slow: it was told what to read again."""
 
 
 @final
@@ -85,6 +87,7 @@ class Counters:
     failures_reported: int
     successes_reported: int
     alarms: int
+    changes_missed: int
 
     def stats(self) -> Stats:
         """Return the numbers as they are now."""

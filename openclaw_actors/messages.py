@@ -5,7 +5,8 @@
     readers ─────► WarmerActor        SourceRead
     AuthState ───► WarmerActor        SweepFinished
     FailureListener ► WarmerActor     LedgerChanged (priority), ReportAnswered, WarmScope
-    WarmerActor ─► itself (alarms)    ReadDue, GraceOver, BudgetOver, TimePassed, ResyncDue
+    WarmerActor ─► itself (alarms)    ReadDue, GraceOver, BudgetOver, TimePassed, ClockDue, ResyncDue,
+                                      ResyncStep, BreakerDue
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
@@ -27,8 +28,8 @@ import msgspec
 
 from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey
-from openclaw_actors.catalog.load import Catalog
-from openclaw_actors.home.facts import CliFacts, HomeFacts, StoreFacts
+from openclaw_actors.catalog.home_reading import HomeReading
+from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
 from openclaw_actors.scope import Scope
 from openclaw_actors.watching.stamp import FileStamp
@@ -52,13 +53,6 @@ class Reread(enum.Flag):
     STORES = enum.auto()
     """The stores that the agents in scope see."""
     ALL = HOME | LOGINS | STORES
-
-
-class HomeReading(msgspec.Struct, frozen=True):
-    """What a reading of the source `home` yields."""
-
-    home: HomeFacts
-    catalog: Catalog
 
 
 Stamps = tuple[tuple[str, FileStamp | None], ...]
@@ -106,6 +100,8 @@ class SourcesTouched(Message, frozen=True, kw_only=True):
 
     sources: tuple[str, ...]
     cause_at: float
+    resync: bool = False
+    """Whether a resync found that, rather than a file event."""
 
 
 class SourceRead(Message, frozen=True, kw_only=True):
@@ -139,8 +135,20 @@ class TimePassed(Message, frozen=True, kw_only=True):
     """An alarm: the earliest `valid_until` has come."""
 
 
+class ClockDue(Message, frozen=True, kw_only=True):
+    """An alarm: see whether the wall clock was set; alarms are monotonic, and expiries are not."""
+
+
 class ResyncDue(Message, frozen=True, kw_only=True):
-    """An alarm: compare stats of everything that was read, as a net under the events."""
+    """An alarm: compare everything that was read with the disk, as a net under the events."""
+
+
+class ResyncStep(Message, frozen=True, kw_only=True):
+    """An alarm: the next part of a resync."""
+
+
+class BreakerDue(Message, frozen=True, kw_only=True):
+    """An alarm: see whether sources that kept changing for nothing have settled."""
 
 
 class SweepFinished(Message, frozen=True, kw_only=True):
@@ -227,7 +235,7 @@ class UnwatchSource(Message, frozen=True, kw_only=True):
 
 
 class CheckStamps(Message, frozen=True, kw_only=True):
-    """Compare the stamp of every path with the one of its last reading (the resync)."""
+    """Compare the stamp of every path with the one of its last reading (a resync)."""
 
 
 class PathsTouched(Message, frozen=True, kw_only=True):
@@ -260,7 +268,7 @@ class StampsChecked(Message, frozen=True, kw_only=True):
     drifted: tuple[tuple[str, Stamps], ...]
     """Sources whose paths changed without an event, with their stamps as they are now."""
     resync: bool
-    """Whether it was a resync (drift is then a bug in the events) or the check right after a watch was set."""
+    """Whether it was a resync or the check right after a watch was set."""
     problem: str = ""
 
 

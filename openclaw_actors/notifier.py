@@ -1,93 +1,196 @@
-"""The notifier: calls subscribers on a thread of its own, so that none of them can hold up the actors."""
+"""The notifier: hands each change to whoever follows. Nobody can hold up the actors, nor another consumer."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
-from queue import SimpleQueue
+import time
+from collections.abc import Callable, Iterable
 from typing import final
 
+from openclaw_actors.backlog import Backlog
 from openclaw_actors.changes import Change
+from openclaw_actors.counters import Counters
 from openclaw_actors.log import log
 
 _KEPT = 4096
 """How many of the latest changes can be asked for again."""
 
-_WAITING = 65_536
-"""How many publications may wait for a slow subscriber before further ones are dropped."""
+_WAITING = 4096
+"""How many changes may wait for a slow consumer before older ones are given up."""
+
+
+@final
+class Feed:
+    """Changes on their way to one consumer. `put` is the notifier's, on the thread that publishes; the rest is the
+    consumer's, on any one thread.
+    """
+
+    def __init__(self, wake: Callable[[], None], missed: Iterable[Change], limit: int = _WAITING) -> None:
+        """Take what tells the consumer that there is something to take (it returns at once), and what comes first."""
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._backlog = Backlog(limit)
+        self._lags = False
+        for change in missed:
+            self._backlog.add(change)
+
+    def put(self, changes: tuple[Change, ...]) -> int:
+        """Add changes and wake the consumer; return how many older ones were given up."""
+        with self._lock:
+            given_up = sum(self._backlog.add(change) for change in changes)
+        if given_up and not self._lags:
+            self._lags = True
+            log.warning("a consumer of changes is slow: it is told what to read again")
+        self._wake()
+        return given_up
+
+    def take(self) -> Change | None:
+        """Return the next change; None when there is none at the moment."""
+        with self._lock:
+            return self._backlog.take()
+
+
+@final
+class _Subscriber:
+    """A callback with a thread of its own: one that blocks keeps no other from its changes."""
+
+    def __init__(self, callback: Callable[[Change], None]) -> None:
+        self._callback = callback
+        self._there = threading.Event()
+        self.feed = Feed(self._there.set, ())
+        self._ending = False
+        self._gone = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, number: int) -> None:
+        """Start calling."""
+        self._thread = threading.Thread(target=self._run, name=f"openclaw-notifier-{number}", daemon=True)
+        self._thread.start()
+
+    def drop(self) -> None:
+        """End without another call, but for the one that may be under way."""
+        self._gone = self._ending = True
+        self._there.set()
+
+    def end(self) -> None:
+        """End when everything that was put has been delivered; returns at once."""
+        self._ending = True
+        self._there.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; return whether it came. On its own thread it doesn't wait."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(max(0.0, timeout_s))
+        return not thread.is_alive()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is this subscriber's callback."""
+        return self._thread is threading.current_thread()
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            self._there.wait()
+            self._there.clear()
+            ending = self._ending  # before the last look: what was put until then is delivered
+            while not self._gone and (change := self.feed.take()) is not None:
+                try:
+                    self._callback(change)
+                except Exception as error:  # a boundary that runs others' code
+                    log.bind(error=type(error).__name__, sequence=change.sequence).warning(
+                        "a subscriber raised; it stays subscribed"
+                    )
 
 
 @final
 class Notifier:
-    """Hands changes to subscribers in the order in which they were published. Any thread may subscribe and post."""
+    """Hands changes to consumers in the order in which they were published. Any thread may subscribe and follow; the
+    WarmerActor's posts.
+    """
 
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[tuple[Change, ...] | None] = SimpleQueue()
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._lock = threading.Lock()
-        self._subscribers: tuple[Callable[[Change], None], ...] = ()
-        self.dropped = 0
-        """How many changes were not delivered, because too many waited."""
-        self._recent: deque[Change] = deque(maxlen=_KEPT)
-        self.thread: threading.Thread | None = None
-        """What calls the subscribers, once it is started."""
+        self._latest = Backlog(_KEPT)
+        self._feeds: tuple[Feed, ...] = ()
+        self._subscribers: tuple[_Subscriber, ...] = ()
+        self._number = 0
+        self._started = False
+        self._stopped = False
 
     def start(self) -> None:
-        """Start the notifier's thread."""
-        self.thread = threading.Thread(target=self._run, name="openclaw-notifier", daemon=True)
-        self.thread.start()
+        """Start calling those who subscribed already."""
+        with self._lock:
+            self._started = True
+            for subscriber in self._subscribers:
+                self._start(subscriber)
 
     def stop(self, timeout_s: float) -> bool:
-        """Let what was posted be delivered and end the thread; return whether it ended in time."""
-        thread = self.thread
-        if thread is None:
-            return True
-        self._queue.put(None)
-        if thread is not threading.current_thread():
-            thread.join(max(0.0, timeout_s))
-        return not thread.is_alive()
+        """Let what was posted be delivered and end the threads; return whether they ended in time."""
+        until = time.monotonic() + timeout_s
+        with self._lock:
+            self._stopped = True
+            subscribers, self._subscribers, self._feeds = self._subscribers, (), ()
+        for subscriber in subscribers:
+            subscriber.end()
+        return all([subscriber.join(until - time.monotonic()) for subscriber in subscribers])
 
     def post(self, changes: tuple[Change, ...]) -> None:
-        """Have changes delivered; returns at once. When far too many wait, further ones are dropped and counted."""
-        if self._queue.qsize() >= _WAITING:
-            if not self.dropped:
-                log.warning("a subscriber is so slow that changes are dropped; read snapshots again")
-            self.dropped += len(changes)
-            return
-        self._queue.put(changes)
-
-    def subscribe(self, callback: Callable[[Change], None], *, since: int | None = None) -> Callable[[], None]:
-        """Call `callback` with each change from now on, and return what ends that.
-
-        Args:
-            callback: Called on the notifier's thread. What it raises is logged and survived.
-            since: A sequence number: changes after it that are still kept are delivered first, on the caller's thread.
-        """
+        """Have changes delivered; returns at once."""
         with self._lock:
-            missed = [change for change in self._recent if change.sequence > since] if since is not None else []
-            for change in missed:
-                self._call(callback, change)
-            self._subscribers = (*self._subscribers, callback)
+            for change in changes:
+                self._latest.add(change)
+            given_up = sum([feed.put(changes) for feed in self._feeds])
+        self._counters.changes_missed += given_up
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call `callback` with each change from now on, on a thread of its own, and return what ends that.
+
+        What it raises is logged and survived.
+        """
+        subscriber = _Subscriber(callback)
+        with self._lock:
+            if self._stopped:
+                return lambda: None
+            self._subscribers = (*self._subscribers, subscriber)
+            self._feeds = (*self._feeds, subscriber.feed)
+            if self._started:
+                self._start(subscriber)
 
         def unsubscribe() -> None:
             with self._lock:
-                self._subscribers = tuple(one for one in self._subscribers if one is not callback)
+                self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
+                self._feeds = tuple(one for one in self._feeds if one is not subscriber.feed)
+            subscriber.drop()
 
         return unsubscribe
 
-    def _run(self) -> None:
-        while (changes := self._queue.get()) is not None:
-            for change in changes:
-                with self._lock:
-                    self._recent.append(change)
-                    subscribers = self._subscribers
-                for callback in subscribers:
-                    self._call(callback, change)
+    def follow(self, wake: Callable[[], None], *, since: int | None = None) -> tuple[Feed, Callable[[], None]]:
+        """Return a feed of each change from now on, and what ends it.
 
-    def _call(self, callback: Callable[[Change], None], change: Change) -> None:
-        try:
-            callback(change)
-        except Exception as error:  # a boundary that runs others' code
-            log.bind(error=type(error).__name__, sequence=change.sequence).warning(
-                "a subscriber raised; it stays subscribed"
-            )
+        Args:
+            wake: Called whenever there is something to take, on the thread that publishes; it must return at once.
+            since: A sequence number: the changes after it come first, as far as they are kept; where some aren't, the
+                agent's next change says so.
+        """
+        with self._lock:
+            feed = Feed(wake, () if since is None else self._latest.after(since))
+            if not self._stopped:
+                self._feeds = (*self._feeds, feed)
+
+        def leave() -> None:
+            with self._lock:
+                self._feeds = tuple(one for one in self._feeds if one is not feed)
+
+        return feed, leave
+
+    def is_calling(self) -> bool:
+        """Tell whether the caller is a subscriber's callback."""
+        return any(subscriber.is_current for subscriber in self._subscribers)
+
+    def _start(self, subscriber: _Subscriber) -> None:
+        self._number += 1
+        subscriber.start(self._number)

@@ -9,6 +9,7 @@ import msgspec
 
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.verdict import Cell, Evidence, State, Verdict
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.home.facts import AgentConfig
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.stores.merge import StoreView
@@ -42,7 +43,7 @@ class AgentAuth:
     thread.
     """
 
-    __slots__ = ("_shown_in", "_wants", "agent", "generation", "newer", "revision", "stale", "table", "view")
+    __slots__ = ("_shown_in", "_wants", "agent", "generation", "home", "newer", "revision", "stale", "table", "view")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class AgentAuth:
         newer: Mapping[ProviderId, Generation],
         stale: frozenset[ProviderId] | None,
         view: StoreView,
+        home: HomeReading | None,
         wants: Wants,
         shown_in: PreparedMap,
     ) -> None:
@@ -61,7 +63,7 @@ class AgentAuth:
         """The agent as the config has it."""
         self.table = table
         self.revision = revision
-        """Grows by one whenever the content of these answers changes."""
+        """Grows by one whenever the content of these answers changes, or the models that are listed with them."""
         self.generation = generation
         """The attempt of the last full sweep."""
         self.newer = newer
@@ -70,6 +72,8 @@ class AgentAuth:
         """Providers whose source could not be read last time, so that an older answer stands; None means all."""
         self.view = view
         """The merged facts of the stores that the agent sees; secret-free."""
+        self.home = home
+        """The config and model rows that these answers go with: what is listed follows from these answers alone."""
         self._wants = wants
         self._shown_in = shown_in
 

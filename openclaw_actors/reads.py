@@ -84,6 +84,7 @@ class Reads:
             newer={},
             stale=None,
             view=StoreView(profiles=(), owners=()),
+            home=self._runtime.home,
             wants=self._runtime.wants,
             shown_in=self._prepared,
         )
@@ -99,8 +100,8 @@ class Reads:
         Raises:
             ValueError: A view other than `default`, `configured` and `all`.
         """
-        home = self._runtime.home
         auth = self.snapshot(agent_id)
+        home = auth.home
         if home is None:
             if view not in ("default", "configured", "all"):
                 raise ValueError(f"unknown view {view!r}: one of default, configured, all")
@@ -119,12 +120,8 @@ class Reads:
 
     def model_count(self, provider: str, *, agent_id: str | None = None) -> int:
         """Return how many models the catalogue has of a provider, for this agent."""
-        home = self._runtime.home
-        return (
-            0
-            if home is None
-            else home.catalog.count(normalise_provider(provider), self.snapshot(agent_id).agent_dir or None)
-        )
+        auth = self.snapshot(agent_id)
+        return 0 if auth.home is None else auth.home.catalog.count(normalise_provider(provider), auth.agent_dir or None)
 
     def configured_providers(self, agent_id: str | None = None) -> frozenset[str]:
         """Return the providers that somebody set up for an agent: in `models.providers`, by a profile, or by a

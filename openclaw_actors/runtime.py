@@ -24,6 +24,7 @@ from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.actors.warmer import WarmerActor
 from openclaw_actors.actors.watcher import WatcherActor
 from openclaw_actors.bell import Bell
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.changes import Change
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
@@ -31,7 +32,7 @@ from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId
 from openclaw_actors.log import log
-from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage, HomeReading
+from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage
 from openclaw_actors.notifier import Notifier
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
 from openclaw_actors.reading.job import describe_error
@@ -66,7 +67,7 @@ class Runtime:
         self.wants = Wants(on_retired=self.bell.ring)
         self.counters = Counters()
         self.conditions = ConditionBoard(self.clock)
-        self.notifier = Notifier()
+        self.notifier = Notifier(self.counters)
         self.warm = threading.Event()
         self.ended = threading.Event()
         """Set when everything is stopped: nothing will be published any more."""

@@ -65,6 +65,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The longest pause between two tries of a failed warm, in seconds. Default 60."""
     resync_interval_s: float = 300.0
     """How often everything is compared with the disk, as a net under the events, in seconds. Default 300."""
+    trigger_loop_sweeps: int = 30
+    """How many sweeps in a minute a source's file events may cause without changing any answer, before it is read more
+    slowly. Default 30."""
+    trigger_loop_interval_s: float = 10.0
+    """How often such a source is read, at most, until it settles, in seconds. Default 10."""
     poll_interval_s: float = 1.0
     """How often paths are looked at where watching isn't possible, in seconds. Default 1."""
     force_polling: bool = False

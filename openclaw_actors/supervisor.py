@@ -141,7 +141,7 @@ class AuthSupervisor(Events):
             return
         if first:
             self._runtime.ask_to_stop()
-        if threading.current_thread() not in (thread, self._runtime.notifier.thread):
+        if threading.current_thread() is not thread and not self._runtime.notifier.is_calling():
             # a subscriber that stops everything is waited for by what it would wait for
             thread.join(timeout_s)
 
@@ -179,9 +179,11 @@ class AuthSupervisor(Events):
         return reader.location.state_dir if reader is not None else os.fspath(self._home or "")
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Have a callback called with each change, on the notifier's thread; return what ends that.
+        """Have a callback called with each change, on a notifier thread of its own; return what ends that.
 
-        Changes come in the order in which they were published. What the callback raises is logged and survived.
+        Changes come in the order in which they were published, each once. A callback that is slow holds up nobody
+        else; one that falls more than 4,096 changes behind finds `Change.reread_from` set where some are missing.
+        What the callback raises is logged and survived.
         """
         return self._runtime.notifier.subscribe(callback)
 

@@ -39,8 +39,8 @@ class Answers:
         self._map = prepared
         self._clock = clock
 
-    def publish_sweep(self, record: AgentRecord, sweep: RunningSweep, message: SweepFinished) -> None:
-        """Publish what a sweep found, with the reports that came meanwhile."""
+    def publish_sweep(self, record: AgentRecord, sweep: RunningSweep, message: SweepFinished) -> bool:
+        """Publish what a sweep found, with the reports that came meanwhile; return whether any answer has changed."""
         evaluation = message.evaluation
         published = self._map.agents.get(message.agent_id)
         if message.providers is None or published is None:
@@ -48,7 +48,7 @@ class Answers:
         else:
             table = self._tables.with_sweep(published.table, evaluation, message.providers)
         newest = max(sweep.scopes, key=lambda scope: max(scope.generations))
-        self._publisher.publish(
+        return self._publisher.publish(
             record.config,
             sweep.newer_view or evaluation.view,
             self._tables.with_newer_reports(table, evaluation, self._clock.epoch()),
@@ -110,12 +110,14 @@ class Answers:
         record.overtake(providers, evaluation.view)
 
     def republish(self, record: AgentRecord) -> None:
-        """Publish the same answers with what changed about them: their agent's description, or whether they are
-        fresh.
+        """Publish the same answers with what changed about them: their agent's description, the models that go with
+        them, or whether they are fresh.
         """
         auth = self._map.agents.get(record.config.id)
         stale = self._stale(record)
-        if auth is None or (stale == auth.stale and record.config == auth.agent):
+        if auth is None or (
+            stale == auth.stale and record.config == auth.agent and not self._publisher.lists_moved(auth)
+        ):
             return
         self._publisher.publish(
             record.config,

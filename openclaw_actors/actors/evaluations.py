@@ -49,6 +49,11 @@ class Evaluations:
         """Fold again what was folded as of an earlier moment: an answer has ended."""
         self._evaluations.clear()
 
+    def let_time_go_back(self) -> None:
+        """Fold everything again, also what all agents share: it was folded as of a moment that has not come yet."""
+        self._shared = None
+        self._evaluations.clear()
+
     def set_store(self, source: str, facts: StoreFacts | None, unread: str = "") -> None:
         """Answer from another reading of a store; without facts, `unread` says why there are none."""
         if facts is None:

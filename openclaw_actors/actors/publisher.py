@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.catalog.home_reading import HomeReading, lists_differ
 from openclaw_actors.changes import Change
 from openclaw_actors.clock import Clock
 from openclaw_actors.counters import Counters
@@ -36,6 +37,23 @@ class Publisher:
         self._clock = clock
         self._on_published = on_published
         self._ends: list[tuple[float, AgentId]] = []
+        self._home: HomeReading | None = None
+        self._moved_from: dict[int, tuple[HomeReading | None, bool]] = {}
+
+    def set_home(self, home: HomeReading) -> None:
+        """Publish with these model rows from now on."""
+        self._home = home
+        self._moved_from.clear()
+
+    def lists_moved(self, auth: AgentAuth) -> bool:
+        """Tell whether the models that an agent is listed may be others than those its published answers go with."""
+        known = self._moved_from.get(id(auth.home))
+        if known is None:
+            home = self._home
+            moved = auth.home is not home and (auth.home is None or home is None or lists_differ(auth.home, home))
+            # what is compared is kept beside the result: as long as it lives, its id is its own
+            known = self._moved_from[id(auth.home)] = (auth.home, moved)
+        return known[1]
 
     def publish(
         self,
@@ -49,8 +67,8 @@ class Publisher:
         reason: str,
         cause_at: float,
         overtaken: Collection[ProviderId] = (),
-    ) -> None:
-        """Publish one agent's answers.
+    ) -> bool:
+        """Publish one agent's answers, and return whether any of them has changed; a first publication has.
 
         Args:
             agent: The agent as the config has it now.
@@ -73,16 +91,17 @@ class Publisher:
                 newer={},
                 stale=stale,
                 view=view,
+                home=self._home,
                 wants=self._wants,
                 shown_in=self._map,
             )
             self._swap(auth, ())
-            return
+            return True
         floor, newer = old.generation, old.newer
         if generation is not None:
             floor, newer, table = self._accept(old, table, generation, providers, overtaken)
         differing = old.table.differing(table)
-        moved = bool(differing) or old.agent != agent or old.view.profiles != view.profiles
+        moved = bool(differing) or old.agent != agent or old.view.profiles != view.profiles or self.lists_moved(old)
         auth = AgentAuth(
             agent,
             table,
@@ -91,6 +110,7 @@ class Publisher:
             newer=newer,
             stale=stale,
             view=view,
+            home=self._home,
             wants=self._wants,
             shown_in=self._map,
         )
@@ -112,6 +132,7 @@ class Publisher:
                 )
             )
         self._swap(auth, tuple(changes))
+        return bool(changes)
 
     def retire(self, agent_id: AgentId) -> None:
         """Take away the answers of an agent that the config no longer has."""

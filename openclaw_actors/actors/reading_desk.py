@@ -13,18 +13,20 @@ import pykka
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import tell
+from openclaw_actors.actors.breaker import Breaker
 from openclaw_actors.actors.dispatch import Alarm, Dispatcher
 from openclaw_actors.actors.readings import Readings
 from openclaw_actors.actors.remembered import Remembered
-from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceBoard, SourceRecord
+from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, Asked, SourceBoard, SourceRecord
 from openclaw_actors.auth.shared import CLI_PROVIDERS
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.ids import ProviderId
 from openclaw_actors.log import log
-from openclaw_actors.messages import BudgetOver, HomeReading, ReadDue, Reading, SourceRead, UnwatchSource, WatchSource
+from openclaw_actors.messages import BudgetOver, ReadDue, Reading, SourceRead, UnwatchSource, WatchSource
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
 
@@ -42,6 +44,16 @@ class TakenReading:
     broke: bool = False
     """Whether the source could be read before and can't now."""
 
+    @property
+    def hinted(self) -> str:
+        """The source, when a file event alone asked for the reading; else empty."""
+        return self.record.name if self.record.read_for is Asked.HINT else ""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether a resync found it to be another than it was."""
+        return self.record.read_for is Asked.RESYNC and None is not self.old != self.new is not None
+
 
 class ReadingDesk:
     """Wants, paces, starts and takes in readings."""
@@ -53,6 +65,7 @@ class ReadingDesk:
         dispatcher: Dispatcher,
         readings: Readings,
         remembered: Remembered,
+        breaker: Breaker,
         counters: Counters,
         conditions: ConditionBoard,
         settings: Settings,
@@ -60,6 +73,7 @@ class ReadingDesk:
     ) -> None:
         self._actor = actor
         self._watcher = watcher
+        self._breaker = breaker
         self._dispatcher = dispatcher
         self._clock = dispatcher.clock
         self._readings = readings
@@ -86,12 +100,10 @@ class ReadingDesk:
         value = self.board.record(HOME).value
         return value if isinstance(value, HomeReading) else None
 
-    def want(self, source: str, cause_at: float, *, hinted: bool = False) -> int:
+    def want(self, source: str, cause_at: float, asked: Asked = Asked.WISH) -> int:
         """Want a reading that starts from now on, start it if none runs, and return its ticket."""
-        ticket = self.board.want(source, cause_at)
-        record = self.board.records[source]
-        record.hinted = hinted
-        self.start_wanted(record)
+        ticket = self.board.want(source, cause_at, asked)
+        self.start_wanted(self.board.records[source])
         return ticket
 
     def first_read(self, source: str, cause_at: float) -> int:
@@ -102,13 +114,15 @@ class ReadingDesk:
         return record.first_ticket
 
     def hint(self, source: str, cause_at: float) -> None:
-        """Read a source again because of a file event: at once the first time, then at the pace of the settings."""
+        """Read a source again because something may have changed: at once the first time, then at its pace."""
         record = self.board.records.get(source)
         if record is None:
             return
-        wait_s = record.started_at + self._settings.hint_interval_s - self._clock.monotonic()
+        # what takes long to read rests as long: a large store that is rewritten all the time must not fill a core
+        pace_s = max(self._breaker.pace_s(source), 2 * record.took_s)
+        wait_s = record.started_at + pace_s - self._clock.monotonic()
         if wait_s <= 0 and not record.running:
-            self.want(source, cause_at, hinted=True)
+            self.want(source, cause_at, Asked.HINT)
         elif self._read_later(record, max(wait_s, 0.001)):
             record.cause_at = cause_at
 
@@ -120,7 +134,7 @@ class ReadingDesk:
         record.alarm = None
         if record.failures:
             self._counters.retries += 1
-        self.want(source, record.cause_at, hinted=True)
+        self.want(source, record.cause_at, Asked.HINT)
 
     def start_wanted(self, record: SourceRecord) -> None:
         """Start the reading of a source if one is wanted and none runs."""
@@ -177,7 +191,7 @@ class ReadingDesk:
 
     def take(self, message: SourceRead) -> TakenReading | None:
         """Take a reading in; None when it is a late one that nobody waits for."""
-        record = self.board.finish(message.source, message.ticket)
+        record = self.board.finish(message.source, message.ticket, self._clock.monotonic())
         if record is None:
             self._counters.discarded_results += 1
             return None
@@ -208,13 +222,14 @@ class ReadingDesk:
         record.gone_since = None
         new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
         self._watcher.tell(WatchSource(source=record.name, stamps=message.reading.stamps))
-        if record.hinted and old == new:
+        if record.read_for is Asked.HINT and old == new:
             self._counters.watch_noops += 1
         return TakenReading(record, old, new, recovered=recovered)
 
     def forget(self, source: str) -> None:
         """Drop a source that nobody reads any more."""
         self.board.forget(source)
+        self._breaker.forget(source)
         self._remembered.forget(source)
         self._watcher.tell(UnwatchSource(source=source))
 

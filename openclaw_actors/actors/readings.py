@@ -7,11 +7,12 @@ from __future__ import annotations
 import time
 
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.catalog.load import load_catalog
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import StoreId
-from openclaw_actors.messages import HomeReading, Reading, Stamps
+from openclaw_actors.messages import Reading, Stamps
 from openclaw_actors.watching.stamp import stamp
 
 _FRESHLY_WRITTEN_NS = 20_000_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from openclaw_actors.auth.failures import REASONS, Effect, effect_of
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.stores.windows import Windows
-from openclaw_actors.messages import HomeReading
 
 
 class Remembered:

@@ -15,10 +15,10 @@ from openclaw_actors.actors.source_board import STORE_PREFIX
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.auth.diff import changed_providers
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
+from openclaw_actors.catalog.home_reading import HomeReading, lists_differ
 from openclaw_actors.clock import Clock
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.ids import ProviderId
-from openclaw_actors.messages import HomeReading
 from openclaw_actors.prepared import PreparedMap
 from openclaw_actors.scope import Scope
 
@@ -57,13 +57,22 @@ class SharedChanges:
         default = self._map.wanted_default = new.home.config.default_agent
         if default in self._map.agents or self._map.default_agent not in self._map.agents:
             self._map.default_agent = default
+        self._publisher.set_home(new)
         self._reconcile(new.home.config, cause_at)
+        if old is not None and lists_differ(old, new):
+            for record in self._roster.all():
+                self._answers.republish(record)
         if old is not None and _references_may_differ(old, new):
             stores = self._desk.board.of_kind(STORE_PREFIX)
             self.diffs.also_require({one.name: self._desk.want(one.name, cause_at) for one in stores})
 
-    def refresh(self, cause_at: float) -> bool:
-        """Index newer facts, and make dirty what they touch; return whether there were any."""
+    def refresh(self, cause_at: float, source: str) -> bool:
+        """Index newer facts, and make dirty what they touch; return whether there were any.
+
+        Args:
+            cause_at: When the cause was seen, monotonic seconds.
+            source: The source whose file event led to them; empty when something else did.
+        """
         home = self._desk.home
         if not self.index_is_old or home is None:
             return False
@@ -73,7 +82,7 @@ class SharedChanges:
         old, new = self._facts.index, SharedIndex(facts, home.catalog.providers)
         self._facts.set_index(new)
         if old is not None:
-            self._make_dirty(changed_providers(old, new, self._clock.epoch()), cause_at)
+            self._make_dirty(changed_providers(old, new, self._clock.epoch()), cause_at, source)
         return True
 
     def settle(self) -> None:
@@ -109,7 +118,7 @@ class SharedChanges:
         if minted is not None:
             self._sweeps.seal(minted)
 
-    def _make_dirty(self, changed: frozenset[ProviderId], cause_at: float) -> None:
+    def _make_dirty(self, changed: frozenset[ProviderId], cause_at: float, source: str) -> None:
         # an agent whose first sweep is still to start will be swept with the newest facts anyway
         concerned = [one for one in self._roster.all() if one.swept or one.running is not None]
         if not (changed and concerned):
@@ -120,7 +129,7 @@ class SharedChanges:
             cause_at = asked_at
         else:
             reason = "shared-sources-changed"
-            minted = self._sweeps.mint(Scope.product(None, changed), reason, cause_at)
+            minted = self._sweeps.mint(Scope.product(None, changed), reason, cause_at, source)
             generations = {minted}
         for record in concerned:
             self._sweeps.dirty(record, DirtyScope(set(generations), changed, {}, reason, cause_at))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from openclaw_actors.actors.dispatch import Alarm
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.ids import AgentId
-from openclaw_actors.messages import HomeReading
 
 HOME = "home"
 """The source that holds config, environment and model rows."""
@@ -15,6 +16,17 @@ LOGIN_PREFIX = "cli:"
 """Sources that are logins of other programs."""
 STORE_PREFIX = "store:"
 """Sources that are profile stores."""
+
+
+class Asked(enum.IntEnum):
+    """Why a reading is wanted; of several reasons the greatest counts."""
+
+    RESYNC = 0
+    """To compare, though nothing told of a change."""
+    HINT = 1
+    """A file event, or a reading before that wants another look."""
+    WISH = 2
+    """Somebody asked."""
 
 
 @dataclass(slots=True)
@@ -37,6 +49,8 @@ class SourceRecord:
     running: bool = False
     started_at: float = float("-inf")
     """When the newest reading was started, monotonic seconds."""
+    took_s: float = 0.0
+    """How long the newest reading that is done took, the wait for a reader included."""
     alarm: Alarm | None = None
     """The one alarm for the next reading, if there is to be one."""
     due_at: float = 0.0
@@ -45,10 +59,16 @@ class SourceRecord:
     """Failed readings in a row."""
     gone_since: float | None = None
     """Since when it is held to be only briefly gone, monotonic seconds."""
-    hinted: bool = False
-    """Whether the newest reading was asked for by a file event alone."""
+    told_at: float = float("-inf")
+    """When a file event last told of it, monotonic seconds."""
+    asked: Asked = Asked.WISH
+    """Why the next reading is wanted."""
     cause_at: float = 0.0
     """When the cause of the next reading was seen, monotonic seconds."""
+    read_for: Asked = Asked.WISH
+    """Why the newest reading was started."""
+    read_cause_at: float = 0.0
+    """When the cause of the newest reading was seen, monotonic seconds."""
     users: set[AgentId] = field(default_factory=set)
     """Agents that see this store."""
 
@@ -87,14 +107,20 @@ class SourceBoard:
         if record.alarm is not None:
             record.alarm.cancel()
 
-    def want(self, source: str, cause_at: float) -> int:
+    def want(self, source: str, cause_at: float, asked: Asked) -> int:
         """Note that a reading that starts from now on is wanted, and return its ticket."""
         record = self.record(source)
         if record.wanted_ticket <= record.last_ticket:
-            record.cause_at = cause_at
+            record.cause_at, record.asked = cause_at, asked
         record.wanted_ticket = record.last_ticket + 1
-        record.hinted = False
+        record.asked = max(record.asked, asked)
         return record.wanted_ticket
+
+    def told_of(self, source: str, at: float) -> None:
+        """Note that a file event told of a source (monotonic seconds)."""
+        record = self.records.get(source)
+        if record is not None:
+            record.told_at = at
 
     def may_start(self, source: str) -> bool:
         """Tell whether a reading is wanted and none runs."""
@@ -108,9 +134,10 @@ class SourceBoard:
         record.running = True
         self.running += 1
         record.started_at = now
+        record.read_for, record.read_cause_at = record.asked, record.cause_at
         return record.last_ticket
 
-    def finish(self, source: str, ticket: int) -> SourceRecord | None:
+    def finish(self, source: str, ticket: int, now: float) -> SourceRecord | None:
         """Note that a reading is done and return its record; None when it is a late one that nobody waits for."""
         record = self.records.get(source)
         if record is None or not record.running or ticket != record.last_ticket:
@@ -118,6 +145,7 @@ class SourceBoard:
         record.running = False
         self.running -= 1
         record.done_ticket = ticket
+        record.took_s = now - record.started_at
         return record
 
     def done(self, source: str, ticket: int) -> bool:

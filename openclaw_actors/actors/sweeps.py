@@ -42,10 +42,10 @@ class Sweeps:
         """Note an attempt that somebody asked for."""
         self._book.open(generation, reason, cause_at)
 
-    def mint(self, scope: Scope, reason: str, cause_at: float) -> Generation:
-        """Ask for an attempt of our own."""
+    def mint(self, scope: Scope, reason: str, cause_at: float, source: str = "") -> Generation:
+        """Ask for an attempt of our own; `source` is the one whose file event made that necessary."""
         generation = self._wants.mint(scope)
-        self._book.open(generation, reason, cause_at)
+        self._book.open(generation, reason, cause_at, source)
         return generation
 
     def narrow(self, generation: Generation, scope: Scope) -> None:
@@ -71,11 +71,16 @@ class Sweeps:
             self._counters.merged_scopes += 1
 
     def dirty_now(
-        self, records: list[AgentRecord], providers: frozenset[ProviderId] | None, reason: str, cause_at: float
+        self,
+        records: list[AgentRecord],
+        providers: frozenset[ProviderId] | None,
+        reason: str,
+        cause_at: float,
+        source: str = "",
     ) -> None:
         """Make cells dirty whose facts are there already, as an attempt of its own."""
         scope = Scope.product((record.config.id for record in records), providers)
-        generation = self.mint(scope, reason, cause_at)
+        generation = self.mint(scope, reason, cause_at, source)
         for record in records:
             self.dirty(record, DirtyScope({generation}, providers, {}, reason, cause_at))
         self.seal(generation)
@@ -138,9 +143,9 @@ class Sweeps:
         self._counters.provider_checks += message.checks
         return sweep
 
-    def answered(self, agent_id: AgentId, generations: Iterable[Generation]) -> None:
-        """Note that an agent has answered some attempts."""
-        for report in self._book.answer(generations, agent_id, self._clock.monotonic()):
+    def answered(self, agent_id: AgentId, generations: Iterable[Generation], *, changed: bool = True) -> None:
+        """Note that an agent has answered some attempts, and whether any of its answers has changed."""
+        for report in self._book.answer(generations, agent_id, self._clock.monotonic(), changed=changed):
             self._report(report)
 
     def concerning(self, record: AgentRecord, main: str, requires: dict[str, int]) -> dict[str, int]:

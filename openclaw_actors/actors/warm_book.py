@@ -20,6 +20,10 @@ class WarmReport(msgspec.Struct, frozen=True):
     started_at: float
     """Monotonic seconds."""
     duration_s: float
+    source: str = ""
+    """The source whose file event caused it; empty when something else did."""
+    changed: bool = True
+    """Whether any answer has changed."""
 
 
 @dataclass(slots=True)
@@ -29,6 +33,8 @@ class WarmRecord:
     generation: Generation
     reason: str
     cause_at: float
+    source: str = ""
+    changed: bool = False
     sealed: bool = False
     """Whether all agents that owe it an answer are known."""
     waiting: set[AgentId] = field(default_factory=set)
@@ -41,9 +47,9 @@ class WarmBook:
     def __init__(self) -> None:
         self._open: dict[Generation, WarmRecord] = {}
 
-    def open(self, generation: Generation, reason: str, cause_at: float) -> None:
+    def open(self, generation: Generation, reason: str, cause_at: float, source: str = "") -> None:
         """Note an attempt whose agents are not all known yet."""
-        self._open.setdefault(generation, WarmRecord(generation, reason, cause_at))
+        self._open.setdefault(generation, WarmRecord(generation, reason, cause_at, source))
 
     def owe(self, generation: Generation, agent_id: AgentId) -> None:
         """Note that an agent owes an attempt an answer."""
@@ -59,7 +65,9 @@ class WarmBook:
         record.sealed = True
         return self._finish(record, now)
 
-    def answer(self, generations: Iterable[Generation], agent_id: AgentId, now: float) -> list[WarmReport]:
+    def answer(
+        self, generations: Iterable[Generation], agent_id: AgentId, now: float, *, changed: bool
+    ) -> list[WarmReport]:
         """Note that an agent has answered some attempts; return the reports of those that this finishes."""
         reports = []
         for generation in generations:
@@ -68,6 +76,7 @@ class WarmBook:
                 continue
             record.waiting.discard(agent_id)
             record.answered += 1
+            record.changed |= changed
             report = self._finish(record, now)
             if report is not None:
                 reports.append(report)
@@ -83,4 +92,6 @@ class WarmBook:
             agents=record.answered,
             started_at=record.cause_at,
             duration_s=max(0.0, now - record.cause_at),
+            source=record.source,
+            changed=record.changed,
         )

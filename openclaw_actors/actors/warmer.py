@@ -1,8 +1,8 @@
 """WarmerActor: decides what is warmed and when, and is the only writer of the prepared map.
 
-Owns: the readings (`reading_desk`), the agents (`roster`), what is dirty and running (`sweeps`), what all agents
-share (`shared_changes`), the newest facts (`evaluations`), the prepared map (`answers`, `publisher`), and its alarms
-(`wakings`).
+Owns: the readings (`reading_desk`, `resync`, `breaker`), the agents (`roster`), what is dirty and running (`sweeps`),
+what a reading changes (`shared_changes`, `store_changes`), the newest facts (`evaluations`), the prepared map
+(`answers`, `publisher`), and its alarms (`wakings`).
 Receives: BeginWarming, WarmScope, SourcesTouched, SourceRead, SweepFinished, LedgerChanged, ReportAnswered,
 AgentActorDied, and its own alarms. Sends: SweepAgent and CancelSweep to agents; WatchSource, UnwatchSource,
 CheckStamps to the WatcherActor. Dies when: told to stop, or when a handler fails. After a restart: BeginWarming reads
@@ -26,38 +26,42 @@ from openclaw_actors.actors.agent_board import AgentRecord, DirtyScope
 from openclaw_actors.actors.answers import Answers
 from openclaw_actors.actors.auth_state import AuthStateActor
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
+from openclaw_actors.actors.breaker import Breaker
 from openclaw_actors.actors.diffs import AskedDiff
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.publisher import Publisher
-from openclaw_actors.actors.reading_desk import ReadingDesk, TakenReading
+from openclaw_actors.actors.reading_desk import ReadingDesk
 from openclaw_actors.actors.readings import Readings, store_source
 from openclaw_actors.actors.remembered import Remembered
+from openclaw_actors.actors.resync import Resync
 from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.shared_changes import SharedChanges
-from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceRecord
+from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX
+from openclaw_actors.actors.store_changes import StoreChanges
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.actors.wakings import Wakings
 from openclaw_actors.actors.warm_book import WarmReport
-from openclaw_actors.auth.diff import changed_by_store, changed_by_usage
 from openclaw_actors.auth.ledger import Ledger
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.changes import Change
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
-from openclaw_actors.home.facts import AgentConfig, StoreFacts
+from openclaw_actors.home.facts import AgentConfig
 from openclaw_actors.ids import AgentId, ProviderId
 from openclaw_actors.messages import (
     AgentActorDied,
     BeginWarming,
+    BreakerDue,
     BudgetOver,
-    CheckStamps,
+    ClockDue,
     GraceOver,
-    HomeReading,
     LedgerChanged,
     ReadDue,
     ReportAnswered,
     Reread,
     ResyncDue,
+    ResyncStep,
     SourceRead,
     SourcesTouched,
     SweepFinished,
@@ -122,11 +126,22 @@ class WarmerActor(BaseActor):
         self._chance = chance
         self._ledger = ledger
         self._facts = Evaluations(dict(ledger))
+        self._breaker = Breaker(self.actor_ref, dispatcher, settings, conditions)
         self._desk = ReadingDesk(
-            self.actor_ref, watcher, dispatcher, readings, remembered, counters, conditions, settings, chance
+            self.actor_ref,
+            watcher,
+            dispatcher,
+            readings,
+            remembered,
+            self._breaker,
+            counters,
+            conditions,
+            settings,
+            chance,
         )
+        self._resync = Resync(self.actor_ref, watcher, self._desk, dispatcher, settings, counters, chance)
         self._roster = Roster(self._desk, self._facts, self._spawn)
-        self._sweeps = Sweeps(self._desk.board, self._facts, wants, counters, self._clock, events.warm_finished)
+        self._sweeps = Sweeps(self._desk.board, self._facts, wants, counters, self._clock, self._on_warm_finished)
         self._publisher = Publisher(prepared, wants, counters, self._clock, events.published)
         self._answers = Answers(self._publisher, self._facts, self._desk, self._roster, prepared, self._clock)
         self._shared = SharedChanges(
@@ -139,12 +154,14 @@ class WarmerActor(BaseActor):
             prepared,
             self._clock,
         )
-        self._wakings = Wakings(self.actor_ref, dispatcher, settings, chance)
+        self._stores = StoreChanges(self._facts, self._roster, self._sweeps, self._answers, counters)
+        self._wakings = Wakings(self.actor_ref, dispatcher, settings)
         self._is_warm = False
 
     def on_stop(self) -> None:
         """Cancel the alarms and stop the agents' actors."""
         self._wakings.cancel()
+        self._resync.cancel()
         for record in self._roster.all():
             self._roster.stop(record)
 
@@ -165,7 +182,9 @@ class WarmerActor(BaseActor):
             self._sweeps.open(generation, message.reason, now)
             self._shared.diffs.ask(generation, AskedDiff(dict(requires), message.reason, now))
         self._arm_grace()
-        self._wakings.set_resync()
+        self._wakings.set_end(self._publisher.next_end())
+        self._wakings.look_at_clock()
+        self._resync.set()
 
     @handles(WarmScope)
     def _on_warm_scope(self, message: WarmScope) -> None:
@@ -199,6 +218,10 @@ class WarmerActor(BaseActor):
     @handles(SourcesTouched)
     def _on_sources_touched(self, message: SourcesTouched) -> None:
         for source in message.sources:
+            if message.resync:
+                self._resync.found(source)
+            else:
+                self._desk.board.told_of(source, message.cause_at)
             self._desk.hint(source, message.cause_at)
 
     @handles(ReportAnswered)
@@ -259,10 +282,26 @@ class WarmerActor(BaseActor):
             self._advance([record for record, _ in due])
         self._wakings.set_end(self._publisher.next_end())
 
+    @handles(ClockDue)
+    def _on_clock_due(self, _message: ClockDue) -> None:
+        if self._wakings.look_at_clock():
+            self._facts.let_time_go_back()
+            everyone = [record for record in self._roster.all() if record.swept or record.running is not None]
+            self._sweeps.dirty_now(everyone, None, "clock-set-back", self._clock.monotonic())
+            self._advance(everyone)
+
     @handles(ResyncDue)
     def _on_resync_due(self, _message: ResyncDue) -> None:
-        self._watcher.tell(CheckStamps())
-        self._wakings.set_resync()
+        self._resync.begin()
+        self._resync.set()
+
+    @handles(ResyncStep)
+    def _on_resync_step(self, _message: ResyncStep) -> None:
+        self._resync.step()
+
+    @handles(BreakerDue)
+    def _on_breaker_due(self, _message: BreakerDue) -> None:
+        self._breaker.look()
 
     # ----------------------------------------------------------------------------------------------------- readings
 
@@ -272,55 +311,27 @@ class WarmerActor(BaseActor):
         if taken is None:
             return
         record, old, new = taken.record, taken.old, taken.new
+        cause_at = record.read_cause_at
+        if taken.drifted:
+            self._resync.found(record.name)
         if isinstance(new, HomeReading):
             if old != new:
                 self._counters.config_reloads += old is not None
                 self._events.home_changed(new)
-                self._shared.take_home(old if isinstance(old, HomeReading) else None, new, record.cause_at)
-        elif isinstance(new, StoreFacts):
-            self._take_store(record, old if isinstance(old, StoreFacts) else None, new)
+                self._shared.take_home(old if isinstance(old, HomeReading) else None, new, cause_at)
         elif record.name.startswith(LOGIN_PREFIX) and (old != new or taken.broke or taken.recovered):
             self._shared.index_is_old = True
-        if taken.broke:
-            self._take_failure(taken)
+        self._stores.take(taken)
         users = self._roster.users(record.name)
         if taken.broke or taken.recovered:
             for user in users:
                 self._answers.republish(user)
         self._desk.start_wanted(record)
-        refreshed = self._shared.refresh(record.cause_at)
+        refreshed = self._shared.refresh(cause_at, taken.hinted)
         self._shared.settle()
         # shared facts that changed made cells of all agents dirty
         self._advance(self._roster.all() if refreshed else users)
-
-    def _take_store(self, record: SourceRecord, old: StoreFacts | None, new: StoreFacts) -> None:
-        index = self._facts.index
-        if old == new:
-            return
-        self._facts.set_store(record.name, new)
-        users = self._roster.users(record.name)
-        if old is None or index is None:
-            # agents that were swept without this store; those that wait for it are swept anyway
-            swept = [user for user in users if user.swept or user.running is not None]
-            if swept:
-                self._sweeps.dirty_now(swept, None, "credentials-changed", record.cause_at)
-            return
-        changed: frozenset[ProviderId] = frozenset()
-        if old.credentials_digest != new.credentials_digest:
-            changed = changed_by_store(old, new, index.answered)
-            if changed:
-                self._sweeps.dirty_now(users, changed, "credentials-changed", record.cause_at)
-        if old.windows_digest != new.windows_digest:
-            self._counters.window_patches += 1
-            used = changed_by_usage(old, new, index.answered) - changed
-            for user in users:
-                self._answers.patch(user, tuple(sorted(used)), record.cause_at)
-            self._wakings.set_end(self._publisher.next_end())
-
-    def _take_failure(self, taken: TakenReading) -> None:
-        record = taken.record
-        if record.value is None and record.name.startswith(STORE_PREFIX):
-            self._facts.set_store(record.name, None, record.problem)
+        self._wakings.set_end(self._publisher.next_end())
 
     # -------------------------------------------------------------------------------------------------- publication
 
@@ -337,8 +348,9 @@ class WarmerActor(BaseActor):
         sweep = self._sweeps.finish(record, message)
         if record is None or sweep is None:
             return
-        self._answers.publish_sweep(record, sweep, message)
-        self._sweeps.answered(message.agent_id, {one for scope in sweep.scopes for one in scope.generations})
+        changed = self._answers.publish_sweep(record, sweep, message)
+        answered = {one for scope in sweep.scopes for one in scope.generations}
+        self._sweeps.answered(message.agent_id, answered, changed=changed)
         self._advance([record])
         self._wakings.set_end(self._publisher.next_end())
         self._show_warm()
@@ -363,6 +375,11 @@ class WarmerActor(BaseActor):
             self._sweeps.seal(generation)
         self._advance(records)
         self._wakings.set_end(self._publisher.next_end())
+
+    def _on_warm_finished(self, report: WarmReport) -> None:
+        if report.source and not report.changed:
+            self._breaker.swept_in_vain(report.source)
+        self._events.warm_finished(report)
 
     def _show_warm(self) -> None:
         agents, published = self._roster.agents, self._map.agents

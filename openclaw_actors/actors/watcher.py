@@ -143,7 +143,6 @@ class WatcherActor(BaseActor):
 
     @handles(CheckStamps)
     def _on_check_stamps(self, _message: CheckStamps) -> None:
-        self._counters.resyncs += 1
         known = dict(self._stamps)
         self._read(lambda: _drifted(known), resync=True)
 
@@ -154,13 +153,9 @@ class WatcherActor(BaseActor):
                 # what can't be read stays different from its last reading; it is one change all the same
                 self._stamps[source] = stamps
         drifted = {source for source, _ in message.drifted}
-        if message.resync:
-            self._counters.resync_drifts += len(message.drifted)
-            for source in sorted(drifted):
-                log.bind(source=source).warning("resync found a change that no file event had told of")
-        else:
+        if not message.resync:
             self._armed(message.problem)
-        self._touch(drifted, self._dispatcher.clock.monotonic())
+        self._touch(drifted, self._dispatcher.clock.monotonic(), resync=message.resync)
 
     @handles(ArmDue)
     def _on_arm_due(self, _message: ArmDue) -> None:
@@ -184,9 +179,9 @@ class WatcherActor(BaseActor):
         self._pause_is_set = True
         self._dispatcher.tell_later(min(delay_s, self._settings.retry_max_s), self.actor_ref, ArmDue())
 
-    def _touch(self, sources: set[str], cause_at: float) -> None:
+    def _touch(self, sources: set[str], cause_at: float, *, resync: bool = False) -> None:
         if sources:
-            self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at))
+            self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at, resync=resync))
 
     def _drop(self, path: str, source: str) -> None:
         users = self._sources_of.get(path)

@@ -103,12 +103,11 @@ class Catalog:
         """Compare by content, so that a reading which found nothing new is known as such."""
         if not isinstance(other, Catalog):
             return NotImplemented
-        return (
-            self._shared == other._shared
-            and self._own == other._own
-            and self.findings == other.findings
-            and self.depends_on == other.depends_on
-        )
+        return self.has_rows_of(other) and self.findings == other.findings and self.depends_on == other.depends_on
+
+    def has_rows_of(self, other: Catalog) -> bool:
+        """Tell whether another catalogue has the same models, wherever it looked for them."""
+        return self._shared == other._shared and self._own == other._own
 
     def __hash__(self) -> int:
         return hash((self.providers, self.depends_on))

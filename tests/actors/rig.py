@@ -18,7 +18,7 @@ from openclaw_actors.health import Condition
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation
-from openclaw_actors.messages import CheckStamps, SourcesTouched
+from openclaw_actors.messages import ResyncDue, SourcesTouched
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.runtime import Runtime
 from openclaw_actors.settings import Settings
@@ -223,10 +223,10 @@ class Rig:
         """Have the WarmerActor look at everything that it reads again."""
         self.touch(*self.sources(), run=run)
 
-    def check_stamps(self) -> None:
-        """Do a resync."""
-        assert self.runtime.watcher.ref is not None
-        self.dispatcher.inject(self.runtime.watcher.ref, CheckStamps())
+    def resync(self) -> None:
+        """Do a resync, up to where it says what no event has told of."""
+        self.to_warmer(ResyncDue())
+        self.advance(0.02 * len(self.sources()) + 2.5 * max(1.0, 2 * self.settings.poll_interval_s))
 
     def report_failure(self, evidence: str = "openai:work", reason: str = "auth", **who: Any) -> Generation:
         """Report that a credential was refused; it is on its way then."""

@@ -266,7 +266,7 @@ def test_the_watchers_death_leads_to_a_new_reading_of_everything(rig: Rig) -> No
     assert counted["store_reads"] + counted["shared_reads"] == len(rig.sources())
     assert rig.state("ops", "zai") == "usable"
     rig.files.write_profiles("ops", groq__me=api_key("groq"))
-    rig.check_stamps()
+    rig.resync()
     rig.run()
     assert rig.state("ops", "groq") == "usable", "and the new watcher knows what to compare"
 

@@ -338,7 +338,7 @@ def test_changes_arrive_in_order_without_blocking(small: Home, supervise: Superv
     sequences = [one.sequence for one in heard]
     assert sequences == list(range(sequences[0], sequences[0] + len(heard)))
     assert [one.provider for one in heard if one.new.has_auth] == providers
-    assert supervisor._runtime.notifier._subscribers == ()
+    assert supervisor._runtime.notifier._feeds == ()
 
 
 def test_changes_since_a_sequence_begin_with_what_was_missed(home: Home, supervise: Supervise) -> None:

@@ -20,7 +20,7 @@ FLOORS = [
     {"home"},
     {"auth", "catalog"},
     {"wants", "prepared", "messages", "changes", "counters", "health"},
-    {"actors", "listing", "notifier", "bell"},
+    {"actors", "listing", "backlog", "notifier", "bell"},
     {"runtime", "reads", "events", "supervisor"},
     {"aio", "provider_auth"},
     {"cli", "testing", "__main__"},
