@@ -6,7 +6,7 @@
     AuthState ───► WarmerActor        SweepFinished
     FailureListener ► WarmerActor     LedgerChanged (priority), ReportAnswered, WarmScope
     WarmerActor ─► itself (alarms)    ReadDue, GraceOver, BudgetOver, TimePassed, ClockDue, ResyncDue,
-                                      ResyncStep, BreakerDue
+                                      ResyncStep, BreakerDue, UseDue
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
@@ -145,6 +145,10 @@ class ResyncDue(Message, frozen=True, kw_only=True):
 
 class ResyncStep(Message, frozen=True, kw_only=True):
     """An alarm: the next part of a resync."""
+
+
+class UseDue(Message, frozen=True, kw_only=True):
+    """An alarm: patch the answers that depend on when credentials were last used."""
 
 
 class BreakerDue(Message, frozen=True, kw_only=True):

@@ -91,23 +91,34 @@ class Answers:
             concerned.append((record, providers))
         return concerned
 
-    def patch(self, record: AgentRecord, providers: tuple[ProviderId, ...], cause_at: float) -> None:
-        """Publish cells whose windows alone have changed: no check, and no attempt of their own."""
+    def that_use_decides(self, record: AgentRecord, used: frozenset[ProviderId]) -> frozenset[ProviderId]:
+        """Return the providers whose answer may be another one because a credential of theirs was used."""
         auth = self._map.agents.get(record.config.id)
-        if auth is None or not providers:
+        return frozenset() if auth is None else frozenset(self._tables.that_use_decides(auth.table, used))
+
+    def patch(self, record: AgentRecord, changed: frozenset[ProviderId], cause_at: float) -> None:
+        """Publish cells whose windows alone have changed: no check, no attempt of their own, and no publication where
+        no reader could tell the difference.
+        """
+        auth = self._map.agents.get(record.config.id)
+        if auth is None or not changed:
             return
-        evaluation = self._facts.evaluation(self._roster.main, record.own, self._clock.epoch())
+        providers = tuple(sorted(changed))
+        evaluation = self._facts.evaluation(record.own, self._clock.epoch())
+        table = self._tables.patched(auth.table, evaluation, providers)
+        record.overtake(providers, evaluation.view)
+        if table is auth.table:
+            return
         self._publisher.publish(
             record.config,
             evaluation.view,
-            self._tables.with_sweep(auth.table, evaluation, providers),
+            table,
             generation=None,
             providers=providers,
             stale=self._stale(record),
             reason="usage-changed",
             cause_at=cause_at,
         )
-        record.overtake(providers, evaluation.view)
 
     def republish(self, record: AgentRecord) -> None:
         """Publish the same answers with what changed about them: their agent's description, the models that go with

@@ -10,7 +10,10 @@ from openclaw_actors.home.stores.merge import StoreView, merge
 
 
 class Evaluations:
-    """Keeps one evaluation per distinct pair of stores, for as long as nothing that it was made of has changed."""
+    """Keeps one evaluation per distinct own store, for as long as nothing that it was made of has changed.
+
+    Agents whose own store holds nothing see what `main` sees, and share its evaluation.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.index: SharedIndex | None = None
@@ -19,8 +22,9 @@ class Evaluations:
         self._shared: SharedEvaluation | None = None
         self._stores: dict[str, StoreFacts] = {}
         self._unread: dict[str, str] = {}
-        self._views: dict[tuple[str, str], StoreView] = {}
-        self._evaluations: dict[tuple[str, str], Evaluation] = {}
+        self._main = ""
+        self._views: dict[str, StoreView] = {}
+        self._evaluations: dict[str, Evaluation] = {}
 
     def set_index(self, index: SharedIndex) -> None:
         """Answer from other shared facts from now on."""
@@ -62,9 +66,19 @@ class Evaluations:
         else:
             self._stores[source] = facts
             self._unread.pop(source, None)
-        for pair in [pair for pair in self._views if source in pair]:
-            del self._views[pair]
-            self._evaluations.pop(pair, None)
+        if source == self._main:
+            self._views.clear()
+            self._evaluations.clear()
+        else:
+            self._views.pop(source, None)
+            self._evaluations.pop(source, None)
+
+    def set_main(self, source: str) -> None:
+        """Have every agent inherit from this store from now on."""
+        if source != self._main:
+            self._main = source
+            self._views.clear()
+            self._evaluations.clear()
 
     def forget_store(self, source: str) -> None:
         """Drop a store that no agent sees any more."""
@@ -81,25 +95,29 @@ class Evaluations:
             self._evaluations.clear()
         return known
 
-    def view(self, main: str, own: str) -> StoreView:
-        """Return what an agent with this store sees, what it inherits included."""
-        pair = (main, own)
-        view = self._views.get(pair)
-        if view is None:
-            problems = [self._unread[source] for source in dict.fromkeys((own, main)) if source in self._unread]
-            inherited = None if own == main else self._stores.get(main)
-            view = self._views[pair] = merge(inherited, self._stores.get(own), unread="; ".join(problems))
-        return view
-
-    def evaluation(self, main: str, own: str, now: float) -> Evaluation:
-        """Return the evaluation for a pair of stores, as of `now` (epoch seconds)."""
-        base = self.shared(now)
-        pair = (main, own)
-        known = self._evaluations.get(pair)
+    def evaluation(self, own: str, now: float) -> Evaluation:
+        """Return the evaluation for agents with this store, as of `now` (epoch seconds)."""
+        base, own = self.shared(now), self._holder(own)
+        known = self._evaluations.get(own)
         if known is not None and known.is_complete:
             ends = known.table().valid_until
             if ends is not None and ends <= now:
                 known = None
         if known is None or known.base is not base:
-            known = self._evaluations[pair] = Evaluation(base, self.view(main, own), self.ledger, now)
+            known = self._evaluations[own] = Evaluation(base, self._view(own), self.ledger, now)
         return known
+
+    def _view(self, own: str) -> StoreView:
+        """Return what an agent with this store sees, what it inherits included."""
+        view = self._views.get(own)
+        if view is None:
+            main, unread = self._main, self._unread
+            problems = [unread[source] for source in dict.fromkeys((own, main)) if source in unread]
+            inherited = None if own == main else self._stores.get(main)
+            view = self._views[own] = merge(inherited, self._stores.get(own), unread="; ".join(problems))
+        return view
+
+    def _holder(self, own: str) -> str:
+        """Return the store whose agents see the same as those with this one."""
+        facts = self._stores.get(own)
+        return self._main if facts is not None and facts.is_empty else own

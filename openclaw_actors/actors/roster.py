@@ -80,6 +80,7 @@ class Roster:
         if self.main not in ("", main):
             change.retired.extend(self._retire(agent) for agent in list(self.agents))
         self.main = main
+        self._facts.set_main(main)
         change.retired.extend(self._retire(agent) for agent in list(self.agents) if agent not in wanted)
         for agent in wanted.values():
             known = self.agents.get(agent.id)

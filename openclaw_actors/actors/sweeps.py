@@ -103,7 +103,7 @@ class Sweeps:
             record.dirty.extend(record.running.scopes)
             record.running = None
 
-    def start(self, records: Iterable[AgentRecord], main: str) -> list[AgentRecord]:
+    def start(self, records: Iterable[AgentRecord]) -> list[AgentRecord]:
         """Start the sweeps that can start, and return the agents whose actor isn't there to do it."""
         dead = []
         now = self._clock.epoch()
@@ -115,7 +115,7 @@ class Sweeps:
                 continue
             generation = max(generation for scope in scopes for generation in scope.generations)
             providers = union(scopes)
-            evaluation = self._facts.evaluation(main, record.own, now)
+            evaluation = self._facts.evaluation(record.own, now)
             self._serial += 1
             record.running = RunningSweep(generation, scopes, evaluation, self._serial)
             sweep = SweepAgent(

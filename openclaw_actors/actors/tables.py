@@ -4,12 +4,14 @@ input.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.check import decide
 from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.auth.ledger import LedgerKey
-from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.auth.verdict import Candidate, Cell
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import ProviderId
 
@@ -22,6 +24,7 @@ class Tables:
 
     def __init__(self, facts: Evaluations) -> None:
         self._facts = facts
+        self._same: dict[tuple[int, int], tuple[CellTable, CellTable, CellTable]] = {}
         self._applied: dict[tuple[int, int, tuple[ProviderId, ...]], tuple[CellTable, Evaluation, CellTable]] = {}
 
     def with_sweep(self, table: CellTable, evaluation: Evaluation, providers: tuple[ProviderId, ...]) -> CellTable:
@@ -34,6 +37,29 @@ class Tables:
             # the inputs are kept beside the result: as long as they live, their ids are theirs
             known = self._applied[key] = (table, evaluation, evaluation.applied_to(table, providers))
         return known[2]
+
+    def patched(self, table: CellTable, evaluation: Evaluation, providers: tuple[ProviderId, ...]) -> CellTable:
+        """Return the same with the table itself where no reader could tell the two apart."""
+        result = self.with_sweep(table, evaluation, providers)
+        key = (id(table), id(result))
+        known = self._same.get(key)
+        if known is None:
+            if len(self._same) >= _KEPT:
+                self._same.clear()
+            known = self._same[key] = (table, result, table if not table.differing(result) else result)
+        return known[2]
+
+    def that_use_decides(self, table: CellTable, used: frozenset[ProviderId]) -> Iterator[ProviderId]:
+        """Yield the providers whose cells may be others because a credential was used: there is a choice among several,
+        or a report of ours that the use may be newer than.
+        """
+        for provider in used:
+            cell = table.get(provider)
+            if cell is not None and (len(cell.candidates) > 1 or any(self._reported(one) for one in cell.candidates)):
+                yield provider
+
+    def _reported(self, candidate: Candidate) -> bool:
+        return LedgerKey(candidate.store, candidate.evidence.id, candidate.digest) in self._facts.ledger
 
     def with_newer_reports(self, table: CellTable, evaluation: Evaluation, now: float) -> CellTable:
         """Return a late sweep's table as it would be with the reports that came meanwhile: nothing refused comes

@@ -30,6 +30,7 @@ from openclaw_actors.actors.breaker import Breaker
 from openclaw_actors.actors.diffs import AskedDiff
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.evaluations import Evaluations
+from openclaw_actors.actors.passing_time import PassingTime
 from openclaw_actors.actors.publisher import Publisher
 from openclaw_actors.actors.reading_desk import ReadingDesk
 from openclaw_actors.actors.readings import Readings, store_source
@@ -66,6 +67,7 @@ from openclaw_actors.messages import (
     SourcesTouched,
     SweepFinished,
     TimePassed,
+    UseDue,
     WarmScope,
 )
 from openclaw_actors.prepared import AgentAuth, PreparedMap
@@ -154,7 +156,12 @@ class WarmerActor(BaseActor):
             prepared,
             self._clock,
         )
-        self._stores = StoreChanges(self._facts, self._roster, self._sweeps, self._answers, counters)
+        self._stores = StoreChanges(
+            self.actor_ref, dispatcher, self._facts, self._roster, self._sweeps, self._answers, counters
+        )
+        self._time = PassingTime(
+            self._facts, self._roster, self._sweeps, self._publisher, prepared, counters, self._clock
+        )
         self._wakings = Wakings(self.actor_ref, dispatcher, settings)
         self._is_warm = False
 
@@ -265,30 +272,13 @@ class WarmerActor(BaseActor):
     @handles(TimePassed)
     def _on_time_passed(self, _message: TimePassed) -> None:
         self._wakings.end_rang()
-        now, cause_at = self._clock.epoch(), self._clock.monotonic()
-        due: list[tuple[AgentRecord, frozenset[ProviderId]]] = []
-        for agent_id in self._publisher.agents_ending(now):
-            record, auth = self._roster.agents.get(agent_id), self._map.agents.get(agent_id)
-            if record is not None and auth is not None:
-                due.append((record, auth.table.ended(now)))
-        if due:
-            self._counters.alarms += 1
-            self._facts.let_time_pass()
-            scope = Scope.cells((record.config.id, provider) for record, ended in due for provider in ended)
-            generation = self._sweeps.mint(scope, "time-passed", cause_at)
-            for record, ended in due:
-                self._sweeps.dirty(record, DirtyScope({generation}, ended, {}, "time-passed", cause_at))
-            self._sweeps.seal(generation)
-            self._advance([record for record, _ in due])
+        self._advance(self._time.ended())
         self._wakings.set_end(self._publisher.next_end())
 
     @handles(ClockDue)
     def _on_clock_due(self, _message: ClockDue) -> None:
         if self._wakings.look_at_clock():
-            self._facts.let_time_go_back()
-            everyone = [record for record in self._roster.all() if record.swept or record.running is not None]
-            self._sweeps.dirty_now(everyone, None, "clock-set-back", self._clock.monotonic())
-            self._advance(everyone)
+            self._advance(self._time.went_back())
 
     @handles(ResyncDue)
     def _on_resync_due(self, _message: ResyncDue) -> None:
@@ -298,6 +288,11 @@ class WarmerActor(BaseActor):
     @handles(ResyncStep)
     def _on_resync_step(self, _message: ResyncStep) -> None:
         self._resync.step()
+
+    @handles(UseDue)
+    def _on_use_due(self, _message: UseDue) -> None:
+        self._stores.follow_use()
+        self._wakings.set_end(self._publisher.next_end())
 
     @handles(BreakerDue)
     def _on_breaker_due(self, _message: BreakerDue) -> None:
@@ -339,7 +334,7 @@ class WarmerActor(BaseActor):
         """Start the sweeps that can start."""
         if self._facts.index is None:
             return
-        for record in self._sweeps.start(records, self._roster.main):
+        for record in self._sweeps.start(records):
             tell(self.actor_ref, AgentActorDied(agent_id=record.config.id))
 
     @handles(SweepFinished)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
 
 from openclaw_actors.auth.check import shared_candidates
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.providers import auth_provider
+from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import ProviderId
 
 _ALSO_ACCEPTED_BY = {"openai": "openai-codex"}
 """Provider → another one whose order accepts its profiles (formats 7.6 step 2)."""
+
+_REPAIRED = ProviderId("openai-codex")
+"""The provider whose refused logins are replaced by inherited ones."""
+
+_INLINE = "inline-api-key:"
+"""Usage entries of configured keys are called this and the provider (formats 5.5)."""
 
 
 def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozenset[ProviderId]:
@@ -52,14 +62,32 @@ def changed_by_store(old: StoreFacts, new: StoreFacts, answered: Iterable[Provid
     return frozenset(_with_aliases(differing, answered))
 
 
-def changed_by_usage(old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId]) -> frozenset[ProviderId]:
+class UsageDiff(NamedTuple):
+    """What two readings of a store say differently about use."""
+
+    rested: frozenset[ProviderId]
+    """Providers whose windows or failures differ."""
+    used: frozenset[ProviderId]
+    """Providers of which just the time of the last use does: that says which of several credentials comes next, and
+    which evidence is newer."""
+
+
+def changed_by_usage(old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId]) -> UsageDiff:
     """Return the providers whose profiles were used or rested differently between two readings of a store."""
+    before, after = dict(old.usage), dict(new.usage)
     touched = {name for name, _ in set(old.usage) ^ set(new.usage)}
-    differing = {profile.provider for profile in new.profiles if profile.id in touched}
-    differing |= {provider for provider, _ in set(old.last_good) ^ set(new.last_good)}
-    prefix = "inline-api-key:"
-    differing |= {ProviderId(name.removeprefix(prefix)) for name in touched if name.startswith(prefix)}
-    return frozenset(_with_aliases(differing, answered))
+    rested = {name for name in touched if _but_for_use(before.get(name)) != _but_for_use(after.get(name))}
+    differing = {profile.provider for profile in new.profiles if profile.id in rested}
+    # a last good profile decides which login takes the place of a refused one (formats 3.7); a run doesn't ask for it
+    differing |= {provider for provider, _ in set(old.last_good) ^ set(new.last_good) if provider == _REPAIRED}
+    differing |= {ProviderId(name.removeprefix(_INLINE)) for name in touched if name.startswith(_INLINE)}
+    used = {profile.provider for profile in new.profiles if profile.id in touched - rested}
+    found = _with_aliases(differing, answered)
+    return UsageDiff(frozenset(found), frozenset(_with_aliases(used, answered) - found))
+
+
+def _but_for_use(windows: Windows | None) -> Windows:
+    return msgspec.structs.replace(windows, last_used=None) if windows is not None else Windows()
 
 
 def _judging(index: SharedIndex, provider: ProviderId) -> tuple[object, ...]:
