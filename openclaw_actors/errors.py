@@ -35,6 +35,8 @@ class HomeError(OpenclawActorsError):
         """What is wrong with it."""
         self.remedy = remedy
         """What to do about it."""
+        self.looked_at: tuple[str, ...] = ()
+        """The paths that the failed reading depended on, where it says so: when one of them changes, it may succeed."""
         where = f"{path} ({place})" if place else path
         super().__init__(f"{where}: {problem}. {remedy}")
 

@@ -14,8 +14,8 @@ class Condition(msgspec.Struct, frozen=True):
     """One thing that can be well or not."""
 
     type: str
-    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `UsagePersisted`, `AgentDirsDistinct`,
-    `ActorsAlive`.
+    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `SecretFilesReadable`, `SourcesSettled`,
+    `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`.
     """
     status: bool
     """True is good."""

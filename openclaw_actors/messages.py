@@ -62,9 +62,12 @@ Stamps = tuple[tuple[str, FileStamp | None], ...]
 class Reading(msgspec.Struct, frozen=True):
     """What one reading of a source yields."""
 
-    facts: HomeReading | CliFacts | StoreFacts
+    facts: HomeReading | CliFacts | StoreFacts | None
+    """None when it can't be read."""
     stamps: Stamps
-    """What the reading depended on, existing or not."""
+    """What the reading depended on, existing or not; empty when a failed one doesn't say."""
+    problem: str = ""
+    """Why it can't be read; secret-free."""
 
 
 # ---------------------------------------------------------------------------------------------------- to the
@@ -111,9 +114,9 @@ class SourceRead(Message, frozen=True, kw_only=True):
     ticket: int
     """Which reading of this source it is."""
     reading: Reading | None
-    """What was read; secret-free facts. None when it failed."""
+    """What was read; secret-free facts. None when it came to nothing."""
     problem: str = ""
-    """Why it failed; secret-free."""
+    """Why it came to nothing; secret-free."""
     overran: bool = False
 
 

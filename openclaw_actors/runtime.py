@@ -45,6 +45,12 @@ from openclaw_actors.watching.protocol import FileWatcher
 AGENT_PREFIX = "agent-"
 """How the actors of agents are named."""
 
+_FOUND_IN_CONFIG = (
+    ("AgentDirsDistinct", "Distinct", "Shared", {"duplicate-agent-dir"}),
+    ("SecretFilesReadable", "Read", "Unreadable", {"secret-file", "torn-secret-file"}),
+)
+"""Conditions that say which findings of the config there are: type, good and bad reason, codes."""
+
 
 class _Death(msgspec.Struct, frozen=True):
     urn: str
@@ -294,13 +300,10 @@ class Runtime:
     def home_changed(self, reading: HomeReading) -> None:
         """Take the newest config, environment and model rows."""
         self.home = reading
-        findings = [one for one in reading.home.config.findings if one.code == "duplicate-agent-dir"]
-        self.conditions.set(
-            "AgentDirsDistinct",
-            not findings,
-            "Shared" if findings else "Distinct",
-            "; ".join(f"{one.path}: {one.problem}. {one.remedy}" for one in findings),
-        )
+        for kind, good, bad, codes in _FOUND_IN_CONFIG:
+            findings = [one for one in reading.home.config.findings if one.code in codes]
+            text = "; ".join(f"{one.path}: {one.problem}. {one.remedy}" for one in findings)
+            self.conditions.set(kind, not findings, bad if findings else good, text)
 
     def published(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
         """Hear of a publication."""

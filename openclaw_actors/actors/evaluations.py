@@ -53,11 +53,6 @@ class Evaluations:
         """Fold again what was folded as of an earlier moment: an answer has ended."""
         self._evaluations.clear()
 
-    def let_time_go_back(self) -> None:
-        """Fold everything again, also what all agents share: it was folded as of a moment that has not come yet."""
-        self._shared = None
-        self._evaluations.clear()
-
     def set_store(self, source: str, facts: StoreFacts | None, unread: str = "") -> None:
         """Answer from another reading of a store; without facts, `unread` says why there are none."""
         if facts is None:
@@ -90,7 +85,7 @@ class Evaluations:
         index = self.index
         assert index is not None
         known = self._shared
-        if known is None or (known.shared.valid_until is not None and known.shared.valid_until <= now):
+        if known is None or _is_outdated(known.now, known.shared.valid_until, now):
             known = self._shared = SharedEvaluation(index, self.ledger, now)
             self._evaluations.clear()
         return known
@@ -99,11 +94,8 @@ class Evaluations:
         """Return the evaluation for agents with this store, as of `now` (epoch seconds)."""
         base, own = self.shared(now), self._holder(own)
         known = self._evaluations.get(own)
-        if known is not None and known.is_complete:
-            ends = known.table().valid_until
-            if ends is not None and ends <= now:
-                known = None
-        if known is None or known.base is not base:
+        ends = known.table().valid_until if known is not None and known.is_complete else None
+        if known is None or known.base is not base or _is_outdated(known.now, ends, now):
             known = self._evaluations[own] = Evaluation(base, self._view(own), self.ledger, now)
         return known
 
@@ -121,3 +113,8 @@ class Evaluations:
         """Return the store whose agents see the same as those with this one."""
         facts = self._stores.get(own)
         return self._main if facts is not None and facts.is_empty else own
+
+
+def _is_outdated(folded_at: float, valid_until: float | None, now: float) -> bool:
+    """Tell whether answers that were folded as of one moment may differ now, also when the clock was set back since."""
+    return now < folded_at or (valid_until is not None and valid_until <= now)

@@ -55,7 +55,7 @@ class PassingTime:
 
     def went_back(self) -> list[AgentRecord]:
         """Make everything dirty, since what had ended by a clock that was wrong goes on; return the agents."""
-        self._facts.let_time_go_back()
+        self._facts.let_time_pass()
         everyone = [record for record in self._roster.all() if record.swept or record.running is not None]
         self._sweeps.dirty_now(everyone, None, "clock-set-back", self._clock.monotonic())
         return everyone

@@ -37,6 +37,9 @@ class Publisher:
         self._clock = clock
         self._on_published = on_published
         self._ends: list[tuple[float, AgentId]] = []
+        self._noted: dict[AgentId, float] = {}
+        for auth in prepared.agents.values():
+            self._note_end(auth)  # what an earlier warmer noted is gone with it
         self._home: HomeReading | None = None
         self._moved_from: dict[int, tuple[HomeReading | None, bool]] = {}
 
@@ -144,7 +147,7 @@ class Publisher:
         """Return the agents some of whose answers time has changed by now (epoch seconds)."""
         due: dict[AgentId, None] = {}
         while self._ends and self._ends[0][0] <= now:
-            _, agent_id = heapq.heappop(self._ends)
+            agent_id = self._pop_end()
             auth = self._map.agents.get(agent_id)
             if auth is not None and auth.table.valid_until is not None and auth.table.valid_until <= now:
                 due[agent_id] = None
@@ -157,7 +160,7 @@ class Publisher:
             auth = self._map.agents.get(agent_id)
             if auth is not None and auth.table.valid_until == moment:
                 return moment
-            heapq.heappop(self._ends)
+            self._pop_end()
         return None
 
     def _accept(
@@ -190,12 +193,21 @@ class Publisher:
         return old.generation, {**old.newer, **answered}, table
 
     def _swap(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
-        old = self._map.agents.get(auth.agent_id)
         self._map.agents[auth.agent_id] = auth
         if auth.agent_id == self._map.wanted_default:
             self._map.default_agent = auth.agent_id
         self._counters.publications += 1
-        ends = auth.table.valid_until
-        if ends is not None and (old is None or old.table.valid_until != ends):
-            heapq.heappush(self._ends, (ends, auth.agent_id))
+        self._note_end(auth)
         self._on_published(auth, changes)
+
+    def _note_end(self, auth: AgentAuth) -> None:
+        ends = auth.table.valid_until
+        if ends is not None and self._noted.get(auth.agent_id) != ends:
+            self._noted[auth.agent_id] = ends
+            heapq.heappush(self._ends, (ends, auth.agent_id))
+
+    def _pop_end(self) -> AgentId:
+        ends, agent_id = heapq.heappop(self._ends)
+        if self._noted.get(agent_id) == ends:
+            del self._noted[agent_id]
+        return agent_id

@@ -204,15 +204,15 @@ class ReadingDesk:
             self._counters.shared_reads += 1
         if message.overran:
             self._counters.deadline_overruns += 1
-        old = record.value
-        if message.reading is None:
-            broke = self._failed(record, message.problem)
+        old, new = record.value, message.reading.facts if message.reading is not None else None
+        if new is None:
+            broke = self._failed(record, message)
             if old is None:
                 # an earlier warmer could read it: that is the last good answer
                 record.value = self._remembered.facts.get(record.name)
                 return TakenReading(record, None, record.value, broke=broke)
             return TakenReading(record, old, None, broke=broke)
-        new = message.reading.facts
+        assert message.reading is not None
         recovered = bool(record.problem)
         record.failures, record.problem = 0, ""
         if recovered or record.name == HOME:
@@ -270,9 +270,11 @@ class ReadingDesk:
         if self._budget is None:
             self._budget = self._dispatcher.tell_later(delay_s, self._actor, BudgetOver())
 
-    def _failed(self, record: SourceRecord, problem: str) -> bool:
+    def _failed(self, record: SourceRecord, message: SourceRead) -> bool:
         """Try again: soon at first, then ever more slowly, for ever. Return whether the source could be read before."""
         broke = not record.problem
+        reading = message.reading
+        problem = reading.problem if reading is not None else message.problem
         record.failures += 1
         record.problem = problem
         settings = self._settings
@@ -283,8 +285,11 @@ class ReadingDesk:
         self._read_later(record, delay_s)
         if broke:
             log.bind(source=record.name).warning("a source can't be read and is tried again: {}", problem)
-            if record.value is None:
-                self._watcher.tell(WatchSource(source=record.name, stamps=self._readings.default_stamps(record.name)))
+        if reading is not None and reading.stamps:
+            # what has to be mended may be a file that no good reading depended on
+            self._watcher.tell(WatchSource(source=record.name, stamps=reading.stamps))
+        elif broke and record.value is None:
+            self._watcher.tell(WatchSource(source=record.name, stamps=self._readings.default_stamps(record.name)))
         self._show_problems(record)
         return broke
 

@@ -9,6 +9,7 @@ import time
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX
 from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.catalog.load import load_catalog
+from openclaw_actors.errors import HomeError
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import StoreId
@@ -53,15 +54,19 @@ class Readings:
         return tuple((path, None) for path in self.default_paths(source))
 
     def read(self, source: str) -> Reading:
-        """Read one source.
+        """Read one source; one that can't be read is a reading too, which says why.
 
         The stamps are older than the facts, so that whatever changes between the two shows as a difference once the
         paths are watched. The first reading learns the paths, so it is repeated when one of them was written a moment
         ago.
-
-        Raises:
-            HomeError: it can't be read; the text is secret-free and names file and remedy.
         """
+        try:
+            return self._read_whole(source)
+        except HomeError as error:  # its text is secret-free and names file and remedy
+            stamps = tuple((path, stamp(path)) for path in dict.fromkeys(error.looked_at))
+            return Reading(facts=None, stamps=stamps, problem=str(error))
+
+    def _read_whole(self, source: str) -> Reading:
         began_ns = time.time_ns()
         facts, paths = self._read(source)
         stamps: Stamps = tuple((path, stamp(path)) for path in paths)

@@ -10,14 +10,23 @@ from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.stores.windows import Windows
 
 
+class Replaced(msgspec.Struct, frozen=True, gc=False):
+    """That another secret was found in a profile."""
+
+    at_ms: int
+    """When it was found, epoch milliseconds."""
+    blamed: bytes
+    """Digest of the secret that the failures before that were about: one that comes back is refused still."""
+
+
 class Remembered:
     """Written by the one living WarmerActor, and handed to the next. Secret-free."""
 
     def __init__(self) -> None:
         self.facts: dict[str, HomeReading | CliFacts | StoreFacts] = {}
         """The last good facts by source: a source that can't be read after a restart keeps its answers, too."""
-        self.replaced: dict[tuple[str, str], int] = {}
-        """(Source, profile id) → when another secret was found there, epoch milliseconds."""
+        self.replaced: dict[tuple[str, str], Replaced] = {}
+        """By (source, profile id)."""
 
     def take(
         self, source: str, facts: HomeReading | CliFacts | StoreFacts, now_ms: int
@@ -39,26 +48,33 @@ class Remembered:
         old = self.facts.get(source)
         if not isinstance(old, StoreFacts):
             return
-        before = {profile.id: profile.digest for profile in old.profiles}
+        before, usage = {profile.id: profile.digest for profile in old.profiles}, dict(old.usage)
         for profile in facts.profiles:
             digest = before.get(profile.id)
-            if digest is not None and profile.digest is not None and digest != profile.digest:
-                self.replaced[source, profile.id] = now_ms
+            if digest is None or profile.digest is None or digest == profile.digest:
+                continue
+            key = (source, profile.id)
+            known, windows = self.replaced.get(key), usage.get(profile.id)
+            is_newer = known is None or (windows is not None and (windows.last_failure_at or 0) > known.at_ms)
+            self.replaced[key] = Replaced(now_ms, digest if known is None or is_newer else known.blamed)
 
     def _without_old_refusals(self, source: str, facts: StoreFacts) -> StoreFacts:
         """Drop windows in which an earlier secret was refused: the file keeps them by name, whatever the secret."""
         if not facts.usage or not self.replaced:
             return facts
+        digests = {profile.id: profile.digest for profile in facts.profiles}
         usage = []
         for name, windows in facts.usage:
-            replaced_ms = self.replaced.get((source, name))
-            old = replaced_ms is not None and (windows.last_failure_at or 0) <= replaced_ms
-            usage.append((name, _without_refusals(windows) if old else windows))
+            known = self.replaced.get((source, name))
+            is_old = known is not None and (windows.last_failure_at or 0) <= known.at_ms
+            if known is not None and is_old and digests.get(name) != known.blamed:
+                windows = _without_refusals(windows)
+            usage.append((name, windows))
         return facts if tuple(usage) == facts.usage else msgspec.structs.replace(facts, usage=tuple(usage))
 
 
 def _without_refusals(windows: Windows) -> Windows:
-    """Drop the windows that say that a secret was refused; those of an account (a rate limit, billing) stay."""
+    """Drop the windows of a secret that was refused or can't pay: its successor gets a chance. A passing rest stays."""
     if _is_refusal(windows.cooldown_reason):
         windows = msgspec.structs.replace(windows, cooldown_until=None, cooldown_reason=None, cooldown_model=None)
     if _is_refusal(windows.disabled_reason):
@@ -67,4 +83,4 @@ def _without_refusals(windows: Windows) -> Windows:
 
 
 def _is_refusal(reason: str | None) -> bool:
-    return reason in REASONS and effect_of(reason) is Effect.REJECTED
+    return reason in REASONS and effect_of(reason) in (Effect.REJECTED, Effect.DISABLED)

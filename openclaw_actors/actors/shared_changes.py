@@ -63,8 +63,13 @@ class SharedChanges:
             for record in self._roster.all():
                 self._answers.republish(record)
         if old is not None and _references_may_differ(old, new):
-            stores = self._desk.board.of_kind(STORE_PREFIX)
-            self.diffs.also_require({one.name: self._desk.want(one.name, cause_at) for one in stores})
+            stores = [one.name for one in self._desk.board.of_kind(STORE_PREFIX)]
+            tickets = {one: self._desk.want(one, cause_at) for one in (*stores, *self._desk.login_sources)}
+            self.diffs.also_require(tickets)
+            for record in self._roster.all():
+                for scope in record.dirty:
+                    # what was read beside the config was read by the old references
+                    scope.requires |= {one: tickets[one] for one in scope.requires.keys() & tickets.keys()}
 
     def refresh(self, cause_at: float, source: str) -> bool:
         """Index newer facts, and make dirty what they touch; return whether there were any.
@@ -138,8 +143,8 @@ class SharedChanges:
 
 
 def _references_may_differ(old: HomeReading, new: HomeReading) -> bool:
-    """Tell whether references in stores may yield something else now."""
+    """Tell whether references in stores may yield something else now, or other programs' logins be elsewhere."""
     return (
         old.home.config.secrets_digest != new.home.config.secrets_digest
-        or old.home.environment.variables != new.home.environment.variables
+        or old.home.environment.digest != new.home.environment.digest
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from openclaw_actors.catalog.load import Catalog
-from openclaw_actors.home.facts import HomeFacts
+from openclaw_actors.home.facts import ConfigFacts, HomeFacts
 
 
 class HomeReading(msgspec.Struct, frozen=True):
@@ -19,10 +19,10 @@ def lists_differ(one: HomeReading, other: HomeReading) -> bool:
     """Tell whether two readings may list other models: by their rows, or by what the config selects and admits."""
     if one is other:
         return False
-    before, after = one.home.config, other.home.config
-    return (
-        (before.allowlist, before.default_model_refs) != (after.allowlist, after.default_model_refs)
-        or [(entry.id, entry.models) for entry in before.providers if entry.models]
-        != [(entry.id, entry.models) for entry in after.providers if entry.models]
-        or not one.catalog.has_rows_of(other.catalog)
-    )
+    return _selection(one.home.config) != _selection(other.home.config) or not one.catalog.has_rows_of(other.catalog)
+
+
+def _selection(config: ConfigFacts) -> tuple[object, ...]:
+    """Return what the config says about which models are listed; the order of its keys says nothing."""
+    configured = {(entry.id, row.id) for entry in config.providers for row in entry.models}
+    return frozenset(config.allowlist), config.default_model_refs, configured

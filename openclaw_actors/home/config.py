@@ -7,7 +7,6 @@ import json
 import msgspec
 
 from openclaw_actors.home.agents import agent_defaults, default_model_refs, read_agents
-from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import (
     AuthProfileConfig,
     ConfigFacts,
@@ -17,11 +16,10 @@ from openclaw_actors.home.facts import (
     KeyForm,
     ProviderConfig,
 )
-from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation, main_agent_dir
 from openclaw_actors.home.plugins import plugin_switches
 from openclaw_actors.home.providers import normalise_provider
-from openclaw_actors.home.secrets import SecretRules, is_secret_ref, key_facts
+from openclaw_actors.home.secrets import Resolver, SecretRules, is_secret_ref
 from openclaw_actors.home.urls import public_url
 from openclaw_actors.ids import ProviderId, StoreId
 
@@ -36,9 +34,7 @@ def config_facts(
     path: str,
     exists: bool,
     location: HomeLocation,
-    env: OpaqueEnv,
-    rules: SecretRules,
-    digester: Digester,
+    resolver: Resolver,
     unresolved: list[tuple[str, str]],
 ) -> ConfigFacts:
     """Build the facts of one config; wrong types in places that don't matter are passed over.
@@ -48,11 +44,11 @@ def config_facts(
         path: The config file.
         exists: Whether there is one.
         location: The home.
-        env: The merged environment, the config's own `env` block included.
-        rules: Of the document's `secrets` block.
-        digester: Makes the digests of keys.
+        resolver: By the merged environment (the config's own `env` block included), the rules of the document's
+            `secrets` block and its secret files.
         unresolved: (place, name) of the variables that could not be substituted.
     """
+    env, digester = resolver.env, resolver.digester
     agents, default, findings = read_agents(document, location, env.raw_side, path)
     findings += [
         Finding(
@@ -62,13 +58,14 @@ def config_facts(
     ]
     models, auth = _object(document, "models"), _object(document, "auth")
     substituted = {place for place, _ in unresolved}
-    providers = []
+    providers, activate = [], True
     for spelled, entry in _object(models, "providers").items():
         if isinstance(entry, dict) and spelled.strip():
-            provider = _provider(spelled, entry, env, rules, digester)
+            provider = _provider(spelled, entry, resolver)
             providers.append(provider)
+            activate = activate and (entry.get("enabled") is False or _can_activate(provider.key, resolver.rules))
             _report_key(provider.key, f"models.providers.{spelled}.apiKey", path, substituted, findings)
-    xai = _xai_search_key(document, env, rules, digester)
+    xai = _xai_search_key(document, resolver)
     _report_key(xai, "the web search key of xai", path, substituted, findings)
     if _object(_object(document, "env"), "shellEnv").get("enabled") is True or env.text(_SHELL_SWITCH) in ("1", "true"):
         findings.append(
@@ -99,8 +96,11 @@ def config_facts(
         xai_search_key=xai,
         disabled_plugins=disabled,
         reached_plugins=reached,
-        secrets_digest=digester(json.dumps(document.get("secrets"), sort_keys=True)),
-        findings=tuple(findings[:_MAX_FINDINGS]),
+        secrets_digest=digester.of_parts(
+            json.dumps(document.get("secrets"), sort_keys=True), resolver.files.digest(digester)
+        ),
+        secrets_activate=activate,
+        findings=(*findings[:_MAX_FINDINGS], *resolver.files.findings[:_MAX_FINDINGS]),
     )
 
 
@@ -113,9 +113,7 @@ def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _provider(
-    spelled: str, entry: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester
-) -> ProviderConfig:
+def _provider(spelled: str, entry: dict[str, object], resolver: Resolver) -> ProviderConfig:
     headers = entry.get("headers")
     rows = entry.get("models")
     return ProviderConfig(
@@ -124,7 +122,7 @@ def _provider(
         base_url=public_url(entry.get("baseUrl")),
         api=_text(entry.get("api")),
         auth=_text(entry.get("auth")),
-        key=key_facts(entry.get("apiKey"), env, rules, digester),
+        key=resolver.configured(entry.get("apiKey")),
         models=tuple(model for row in (rows if isinstance(rows, list) else ()) if (model := _model(row)) is not None),
         has_headers=isinstance(headers, dict) and bool(headers),
         has_authorization=isinstance(headers, dict)
@@ -132,6 +130,18 @@ def _provider(
         has_auth_header=isinstance(entry.get("authHeader"), bool),
         has_request=entry.get("request") is not None,
     )
+
+
+def _can_activate(key: KeyFacts, rules: SecretRules) -> bool:
+    """Tell whether OpenClaw can put a text in a reference's place (runtime-shared.ts); of exec references only what the
+    declaration says is known.
+    """
+    if key.form is KeyForm.EXEC_REF:
+        declared = rules.declared(key.name.split(":")[1]) if key.name else None
+        return declared is not None and declared[0] == "exec"
+    if key.form is KeyForm.FILE_REF:
+        return key.is_text
+    return key.resolved or key.form is not KeyForm.ENV_REF
 
 
 def _is_given(value: object) -> bool:
@@ -165,12 +175,12 @@ def _report_key(key: KeyFacts, place: str, path: str, substituted: set[str], fin
         )
 
 
-def _xai_search_key(document: dict[str, object], env: OpaqueEnv, rules: SecretRules, digester: Digester) -> KeyFacts:
+def _xai_search_key(document: dict[str, object], resolver: Resolver) -> KeyFacts:
     entry = _object(_object(_object(document, "plugins"), "entries"), "xai")
     value = _object(_object(entry, "config"), "webSearch").get("apiKey")
     if value is None:
         value = _object(_object(_object(_object(document, "tools"), "web"), "search"), "grok").get("apiKey")
-    return key_facts(value, env, rules, digester)
+    return resolver.configured(value)
 
 
 def _auth_profiles(auth: dict[str, object]) -> list[AuthProfileConfig]:

@@ -38,7 +38,8 @@ def environment_facts(
                 evidence.append((normalise_provider(provider), found))
     aws = _aws_file(env, location)
     looked_for.append(aws)
-    facts = EnvironmentFacts(tuple(variables), tuple(evidence), aws if os.path.isfile(aws) else "")
+    everything = digester.of_parts(*(part for name in sorted(env) for part in (name, env.raw(name) or "")))
+    facts = EnvironmentFacts(tuple(variables), tuple(evidence), aws if os.path.isfile(aws) else "", everything)
     return facts, tuple(dict.fromkeys(looked_for))
 
 

@@ -51,13 +51,15 @@ class KeyFacts(Fact, frozen=True, gc=False):
     name: str = ""
     """The variable, the marker or the reference (`file:alias:id`); never a literal."""
     resolved: bool = False
-    """Whether it yields a non-empty secret now (always so for a literal, never for file and exec references)."""
+    """Whether it yields a non-empty secret now (always so for a literal, never for exec references)."""
     digest: bytes | None = None
     """Keyed digest of the secret it yields."""
     problem: str = ""
     """Why it is not resolved; empty when it is."""
     is_text: bool = False
-    """It stands there as a text, references in text form included; some plugins take any text for a key."""
+    """It stands there as a text, references in text form included, or a secret file puts one there; some plugins take
+    any text for a key.
+    """
 
 
 class ConfigModel(Fact, frozen=True, gc=False):
@@ -160,7 +162,13 @@ class ConfigFacts(Fact, frozen=True, gc=False):
     reached_plugins: tuple[str, ...] = ()
     """Those of them that OpenClaw still asks about their own provider."""
     secrets_digest: bytes = b""
-    """Digest of the `secrets` block: stores are read again when it changes, since their references depend on it."""
+    """Digest of the `secrets` block and of what its files hold: stores are read again when it changes, since their
+    references depend on it.
+    """
+    secrets_activate: bool = True
+    """No provider's key keeps OpenClaw from activating its secrets, which is all or nothing: until then it takes no
+    file reference for a key (runtime.ts).
+    """
     findings: tuple[Finding, ...] = ()
 
 
@@ -184,6 +192,8 @@ class EnvironmentFacts(Fact, frozen=True, gc=False):
     """Providers whose auth evidence (file and variables) is complete, with the file that was found (formats 4.4)."""
     aws_file: str = ""
     """The shared AWS credentials file, when one exists; its content is not read."""
+    digest: bytes = b""
+    """Keyed digest of every variable there is: references in stores may name any, and so may logins' places."""
 
     def by_name(self) -> dict[str, EnvVar]:
         """Return the variables as a new dict."""

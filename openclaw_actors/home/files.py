@@ -16,13 +16,16 @@ CONFIG_LIMIT_BYTES = 2 * 1024 * 1024
 STORE_LIMIT_BYTES = 64 * 1024 * 1024
 """Largest JSON store or CLI login that is read; ours, far above anything seen."""
 
+KEPT_CHANGING = "it kept changing while it was read"
+"""The problem of a file whose writer isn't done."""
+
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0)
 _ATTEMPTS = 3
 
 
 def read_regular(
-    path: str, error: type[HomeError], *, limit: int, allow_hard_links: bool = True
+    path: str, error: type[HomeError], *, limit: int, allow_hard_links: bool = True, follow_link: bool = True
 ) -> tuple[bytes, os.stat_result] | None:
     """Read a whole regular file that did not change meanwhile; None when there is no such file.
 
@@ -35,28 +38,32 @@ def read_regular(
         error: What to raise.
         limit: Largest size in bytes.
         allow_hard_links: False refuses a file with more than one name.
+        follow_link: False refuses a path that is a symbolic link; folders on the way may be links all the same.
 
     Raises:
         HomeError: As the given type; a directory, FIFO, device, unreadable, too large or endlessly changing file.
     """
+    flags = _FLAGS if follow_link else _FLAGS | os.O_NOFOLLOW
     try:
         for _ in range(_ATTEMPTS):
-            read = _read_once(path, error, limit, allow_hard_links)
+            read = _read_once(path, flags, error, limit, allow_hard_links)
             if read is not None:
                 return read
     except OSError as trouble:
         if trouble.errno in _ABSENT:
             return None
+        if trouble.errno == errno.ELOOP and not follow_link and os.path.islink(path):
+            raise error(path, "it is a symbolic link", "Name the file that it leads to.") from None
         raise _os_error(path, error, trouble) from None
     except ValueError:
         raise error(_printable(path), "the path holds a NUL character", "Mend the path.") from None
-    raise error(path, "it kept changing while it was read", "It is read again when the writer is done.")
+    raise error(path, KEPT_CHANGING, "It is read again when the writer is done.")
 
 
 def _read_once(
-    path: str, error: type[HomeError], limit: int, allow_hard_links: bool
+    path: str, flags: int, error: type[HomeError], limit: int, allow_hard_links: bool
 ) -> tuple[bytes, os.stat_result] | None:
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, flags)
     try:
         before = os.fstat(descriptor)
         if not stat_bits.S_ISREG(before.st_mode):

@@ -23,6 +23,7 @@ from openclaw_actors.home.includes import Includes
 from openclaw_actors.home.json5 import read_json5
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation, first_existing, include_roots, locate, oauth_path
+from openclaw_actors.home.secret_files import NO_FILES, SecretFiles, read_secret_files
 from openclaw_actors.home.secrets import Resolver, SecretRules, secret_rules
 from openclaw_actors.home.stores.json_files import decode_store
 from openclaw_actors.home.stores.open import read_store
@@ -36,8 +37,8 @@ _T = TypeVar("_T")
 class HomeReader:
     """Reads one home. Thread-safe; every method blocks on files and none writes.
 
-    It holds the merged environment (opaque) and the secrets rules of the last good config, because references in
-    stores resolve by them. Neither shows in its repr, and it can't be pickled.
+    It holds the merged environment, the secret files (both opaque) and the secrets rules of the last good config,
+    because references in stores resolve by them. None of them shows in its repr, and it can't be pickled.
 
     Args:
         home: The state dir; None finds it by the variables (formats 1.1).
@@ -69,6 +70,7 @@ class HomeReader:
         self.location: HomeLocation = locate(home, cast("Mapping[str, str]", process.raw_side))
         self._process = _of_home(process, self.location)
         self._resolver: Resolver | None = None
+        self._files = NO_FILES
 
     @property
     def digester(self) -> Digester:
@@ -86,20 +88,23 @@ class HomeReader:
         )
         reader.location = self.location
         reader._process = _of_home(_opaque(env), self.location)
+        with self._lock:
+            reader._files = self._files
         return reader
 
     def read_home(self) -> HomeFacts:
-        """Read config and environment. On success the new environment and secrets rules hold for later readings.
+        """Read config, environment and secret files. On success the new environment, files and secrets rules hold for
+        later readings.
 
         Raises:
             ConfigError: The config, or a file that it includes, can't be used; what was read before stays in force.
         """
         with self._lock:
-            process = self._process
-        facts, resolver = _without_traces(lambda: self._read_home(process))
+            process, before = self._process, self._files
+        facts, resolver = _without_traces(lambda: self._read_home(process, before))
         with self._lock:
             if self._process is process:
-                self._resolver = resolver
+                self._resolver, self._files = resolver, resolver.files
         return facts
 
     def read_store(self, store: StoreId, *, tolerant: bool = False) -> StoreFacts:
@@ -177,37 +182,41 @@ class HomeReader:
                 self._resolver = resolver
         return resolver
 
-    def _read_home(self, process: OpaqueEnv) -> tuple[HomeFacts, Resolver]:
+    def _read_home(self, process: OpaqueEnv, before: SecretFiles) -> tuple[HomeFacts, Resolver]:
         location = self.location
         path = first_existing(location.config_candidates)
         layers = Layers(process, location, self._cwd)
         includes = Includes(path, include_roots(location, layers.env.raw_side))
-        document = read_json5(path)
-        exists = document is not None
-        resolved = includes.resolve(document) if exists else {}
-        if not isinstance(resolved, dict):
-            raise ConfigError(path, "its top level is not an object", "Put everything into one { … }.")
+        targets = [os.path.realpath(candidate) for candidate in location.config_candidates]
+        try:
+            document = read_json5(path)
+            exists = document is not None
+            resolved = includes.resolve(document) if exists else {}
+            if not isinstance(resolved, dict):
+                raise ConfigError(path, "its top level is not an object", "Put everything into one { … }.")
+        except HomeError as trouble:
+            trouble.looked_at = (*location.config_candidates, *targets, *includes.paths, *layers.paths)
+            raise
         env = with_config_env(resolved, layers.env)
         substitution = Substitution(env)
         substituted = substitution.apply(resolved)
         assert isinstance(substituted, dict)
         rules = secret_rules(substituted.get("secrets"))
+        files = read_secret_files(rules.files, location.home, before)
+        resolver = Resolver(env, rules, self._digester, files)
         config = config_facts(
             substituted,
             path=path,
             exists=exists,
             location=location,
-            env=env,
-            rules=rules,
-            digester=self._digester,
+            resolver=resolver,
             unresolved=substitution.unresolved,
         )
         config = msgspec.structs.replace(config, findings=(*layers.findings, *config.findings))
         environment, looked_for = environment_facts(env, config, location, self._digester)
-        targets = [os.path.realpath(candidate) for candidate in location.config_candidates]
-        depends_on = (*location.config_candidates, *targets, *includes.paths, *layers.paths, *looked_for)
+        depends_on = (*location.config_candidates, *targets, *includes.paths, *layers.paths, *files.paths, *looked_for)
         facts = HomeFacts(config, environment, tuple(dict.fromkeys(depends_on)))
-        return facts, Resolver(env, rules, self._digester)
+        return facts, resolver
 
     def __repr__(self) -> str:
         return f"HomeReader({self.location.state_dir!r})"

@@ -70,6 +70,14 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def write_secret(path: Path, text: str) -> None:
+    """Replace a secret file, closed to everybody else, as OpenClaw demands of it."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4()}.tmp")
+    temporary.touch(0o600)
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
 def replace_json(path: Path, document: object) -> None:
     """Replace a JSON file as a whole."""
     replace_text(path, json.dumps(document, indent=2) + "\n")

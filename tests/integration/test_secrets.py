@@ -14,14 +14,28 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from homes import CANARY, Home, SqliteOwner, Supervise, api_key, eventually, now_ms, oauth, replace_text, secret, token
+from homes import (
+    CANARY,
+    Home,
+    SqliteOwner,
+    Supervise,
+    api_key,
+    eventually,
+    now_ms,
+    oauth,
+    replace_text,
+    secret,
+    token,
+    write_secret,
+)
 
 from openclaw_actors import AuthSupervisor, Change, Scope, StoreError, UnknownReasonError
 from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.secret_files import SecretFiles
 
 ROOT = Path(__file__).parents[2]
-HOLDERS = (OpaqueEnv,)
-"""The only objects that may hold secrets after a reading: the environment, kept as opaque values."""
+HOLDERS = (OpaqueEnv, SecretFiles)
+"""The only objects that may hold secrets after a reading: environment and secret files, kept as opaque values."""
 
 
 def jwt(name: str) -> str:
@@ -55,6 +69,16 @@ def full(home: Home) -> Iterator[Home]:
                     "apiKey": {"source": "env", "provider": "default", "id": secret("as-an-id")},
                     "models": [{"id": "w1"}],
                 },
+                "byfile": {
+                    "baseUrl": "https://byfile.test/v1",
+                    "apiKey": {"source": "file", "provider": "disk", "id": "/byfile"},
+                    "models": [{"id": "f1"}],
+                },
+                "nofile": {
+                    "baseUrl": "https://nofile.test/v1",
+                    "apiKey": {"source": "file", "provider": "disk", "id": "/byfile/deeper"},
+                    "models": [{"id": "f2"}],
+                },
                 "local": {
                     "baseUrl": f"http://{secret('user')}@127.0.0.1:8000/v1",
                     "api": "openai-completions",
@@ -62,11 +86,22 @@ def full(home: Home) -> Iterator[Home]:
                 },
             }
         },
-        secrets={"providers": {"vault": {"source": "exec", "command": "/bin/true", "env": {"T": secret("exec-env")}}}},
+        secrets={
+            "providers": {
+                "vault": {"source": "exec", "command": "/bin/true", "env": {"T": secret("exec-env")}},
+                "disk": {"source": "file", "path": str(home.user / "vault.json")},
+                "single": {"source": "file", "path": str(home.user / "single"), "mode": "singleValue"},
+            }
+        },
         plugins={"entries": {"xai": {"config": {"webSearch": {"apiKey": secret("plugin")}}}}},
     )
     home.write_profiles(
         openai__work=api_key("openai"),
+        deepseek__file={
+            "type": "api_key",
+            "provider": "deepseek",
+            "keyRef": {"source": "file", "provider": "single", "id": "value"},
+        },
         anthropic__me=oauth("anthropic"),
         github__x={**token("github-copilot", expires_in_s=-60.0)},
         groq__old=oauth("groq", expires_in_s=-60.0),
@@ -121,6 +156,8 @@ def full(home: Home) -> Iterator[Home]:
     home.env.update(
         GEMINI_API_KEY=secret("env"), AWS_SECRET_ACCESS_KEY=secret("aws"), AWS_ACCESS_KEY_ID=secret("aws-id")
     )
+    write_secret(home.user / "vault.json", json.dumps({"byfile": secret("in-a-file"), "more": secret("not-asked-for")}))
+    write_secret(home.user / "single", secret("whole-file") + "\n")
     owner = SqliteOwner(home.agent_dir("lab"))
     owner.write({"together:x": api_key("together")})
     yield home
@@ -141,6 +178,7 @@ def live_a_little(supervisor: AuthSupervisor, home: Home) -> list[Change]:
     good_config = home.config_path.read_text()
     replace_text(home.config_path, '{"models": {"providers": {"acme": {"apiKey": "' + secret("torn") + "\x00\n")
     replace_text(home.agent_dir("ops") / "auth-profiles.json", '{"profiles": {"a": {"key": "' + secret("torn-store"))
+    write_secret(home.user / "vault.json", '{"byfile": "' + secret("torn-file"))
     assert eventually(lambda: not supervisor.health().ok)
     assert eventually(lambda: supervisor.stats().retries >= 2)
     replace_text(home.config_path, good_config.replace(secret("config-key"), secret("rotated")))
@@ -164,6 +202,8 @@ def test_no_secret_in_logs_reprs_or_json(full: Home, supervise: Supervise, log_l
     """Everything public by repr, str and msgspec, and every log line at TRACE with diagnosis, is free of secrets."""
     supervisor = supervise(full)
     assert supervisor.has_auth("byref")
+    assert supervisor.has_auth("byfile")
+    assert supervisor.has_auth("deepseek", agent_id="ops")
     assert supervisor.has_auth("together", agent_id="lab")
     assert supervisor.has_auth("cerebras", agent_id="ops")
     changes = live_a_little(supervisor, full)

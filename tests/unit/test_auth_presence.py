@@ -81,6 +81,7 @@ def test_an_empty_home_has_bedrock_alone(name: str, answer: bool) -> None:
         (env_ref("OPENAI_API_KEY", is_set=True, form=KeyForm.ENV_NAME), True),
         (env_ref("GROQ_API_KEY", is_set=False, form=KeyForm.ENV_NAME), False),
         (KeyFacts(KeyForm.FILE_REF, "file:default:/a"), False),
+        (KeyFacts(KeyForm.FILE_REF, "file:default:/a", True, b"d", is_text=True), True),
         (KeyFacts(KeyForm.EXEC_REF, "exec:default:a"), False),
         (marker("secretref-managed"), False),
         (marker("custom-local"), False),
@@ -90,7 +91,7 @@ def test_an_empty_home_has_bedrock_alone(name: str, answer: bool) -> None:
 )
 @pytest.mark.parametrize("auth", ["", "api-key", "token", "oauth"])
 def test_a_remote_key_counts_when_it_yields_a_secret(key: KeyFacts, auth: str, answer: bool) -> None:
-    """A configured key counts exactly when it yields a secret now, whatever the auth mode; file and exec never do."""
+    """A configured key counts exactly when it yields a secret now, whatever the auth mode; exec never does."""
     assert present("p", index_of(server("p", key, url=REMOTE_URL, auth=auth))) is answer
 
 

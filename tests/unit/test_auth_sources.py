@@ -53,6 +53,7 @@ def found(
         (env_ref("GROQ_API_KEY", is_set=False, form=KeyForm.ENV_NAME), State.UNRESOLVED, "set GROQ_API_KEY"),
         (env_ref("", is_set=False), State.UNRESOLVED, "mend the reference"),
         (KeyFacts(KeyForm.FILE_REF, "file:vault:/a"), State.UNRESOLVED, "file reference"),
+        (KeyFacts(KeyForm.FILE_REF, "file:vault:/a", True, b"d", is_text=True), State.USABLE, ""),
         (KeyFacts(KeyForm.EXEC_REF, "exec:vault:a"), State.UNRESOLVED, "exec reference"),
         (marker("secretref-managed"), State.UNRESOLVED, "log in"),
         (KeyFacts(KeyForm.MALFORMED), State.MALFORMED, "mend"),

@@ -14,7 +14,7 @@ from openclaw_actors.home.dotenv import parse_dotenv
 from openclaw_actors.home.facts import KeyForm
 from openclaw_actors.home.guarded import is_blocked_in_cwd, is_guarded, portable_name
 from openclaw_actors.home.opaque import OpaqueEnv, cleaned
-from openclaw_actors.home.secrets import Resolver, SecretRules, key_facts, secret_rules
+from openclaw_actors.home.secrets import Resolver, SecretRules, secret_rules
 from openclaw_actors.home.substitution import Substitution, with_config_env
 from openclaw_actors.home.urls import public_url
 
@@ -41,6 +41,7 @@ RULES = secret_rules(
         },
     }
 )
+RESOLVER = Resolver(ENV, RULES, DIGESTER)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ RULES = secret_rules(
 )
 def test_a_key_is_read_by_the_rules_of_references_and_markers(value: object, form: KeyForm, resolved: bool) -> None:
     """Every form of formats 1.3 and 4.5 is told apart; only what yields a secret has a digest and no problem."""
-    facts = key_facts(value, ENV, RULES, DIGESTER)
+    facts = RESOLVER.configured(value)
     assert (facts.form, facts.resolved) == (form, resolved)
     assert facts.is_text is isinstance(value, str)
     assert (facts.digest is not None) == resolved
@@ -103,17 +104,17 @@ def test_a_key_is_read_by_the_rules_of_references_and_markers(value: object, for
     assert "pasted" not in repr(facts)
 
 
-def test_file_and_exec_references_name_their_alias_and_say_why_they_are_not_read() -> None:
+def test_file_and_exec_references_name_their_alias_and_say_why_they_yield_nothing() -> None:
     """A reference without provider takes the default alias of its source; an invalid default alias is `default`."""
-    by_file = key_facts({"source": "file", "id": "/a"}, ENV, RULES, DIGESTER)
-    by_exec = key_facts({"source": "exec", "id": "a/../b"}, ENV, RULES, DIGESTER)
-    assert (by_file.name, by_file.problem) == ("file:vault:/a", "file references aren't read yet")
+    by_file = RESOLVER.configured({"source": "file", "id": "/a"})
+    by_exec = RESOLVER.configured({"source": "exec", "id": "a/../b"})
+    assert (by_file.name, by_file.problem) == ("file:vault:/a", "the secrets provider vault is not declared")
     assert (by_exec.name, by_exec.problem) == ("", "exec references aren't run yet")
 
 
 def test_a_reference_and_the_literal_it_stands_for_have_one_digest() -> None:
     """Digests are of the secret, not of how it is written."""
-    assert key_facts("$SET_KEY", ENV, RULES, DIGESTER).digest == key_facts(" s3cret ", ENV, RULES, DIGESTER).digest
+    assert RESOLVER.configured("$SET_KEY").digest == RESOLVER.configured(" s3cret ").digest
 
 
 def test_markers_mean_nothing_in_a_store() -> None:

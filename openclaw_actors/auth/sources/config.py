@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from openclaw_actors.auth.shared import SharedIndex
-from openclaw_actors.auth.sources.keys import judge_key
+from openclaw_actors.auth.sources.keys import counts, judge_key
 from openclaw_actors.auth.sources.local import accepts_marker
 from openclaw_actors.auth.sources.ranks import Rank
 from openclaw_actors.auth.verdict import Candidate, Evidence
 from openclaw_actors.home.facts import KeyForm
 from openclaw_actors.ids import EvidenceId, ProviderId
 
-_COUNTED = frozenset({KeyForm.LITERAL, KeyForm.ENV_REF, KeyForm.ENV_NAME})
-"""Forms that count when they yield a secret; file and exec references never do, whatever the gateway made of them."""
+_COUNTED = frozenset({KeyForm.LITERAL, KeyForm.ENV_REF, KeyForm.ENV_NAME, KeyForm.FILE_REF})
+"""Forms that count when they yield a secret. Exec references are not run here, so they never do."""
 
 
 def candidates(provider: ProviderId, index: SharedIndex) -> tuple[Candidate, ...]:
@@ -35,7 +35,7 @@ def candidates(provider: ProviderId, index: SharedIndex) -> tuple[Candidate, ...
             state=state,
             reason=reason,
             next_step=step,
-            present=key.form in _COUNTED and key.resolved,
+            present=key.form in _COUNTED and counts(key, index),
             order=(Rank.CONFIG_KEY_FIRST if entry.auth == "api-key" else Rank.CONFIG_KEY,),
             digest=key.digest,
         ),

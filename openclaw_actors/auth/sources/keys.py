@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.home.facts import KeyFacts, KeyForm
 from openclaw_actors.ids import ProviderId
@@ -10,6 +11,15 @@ from openclaw_actors.ids import ProviderId
 def login_step(provider: ProviderId) -> str:
     """Return the command that adds or renews a profile."""
     return f"openclaw models auth login --provider {provider}"
+
+
+def counts(key: KeyFacts, index: SharedIndex) -> bool:
+    """Tell whether OpenClaw has a key where the config has this one.
+
+    It asks its config after secrets activation, which has put what file references yield in their places, or, when one
+    reference fails, nothing at all (OpenClaw 2026.5.22, runtime.ts).
+    """
+    return key.resolved and (key.form is not KeyForm.FILE_REF or index.config.secrets_activate)
 
 
 def judge_key(key: KeyFacts, where: str) -> tuple[State, str, str]:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from openclaw_actors.auth.shared import CLI_PROVIDERS, SharedIndex
 from openclaw_actors.auth.sources.hosts import is_local_for_ollama
+from openclaw_actors.auth.sources.keys import counts
 from openclaw_actors.auth.sources.ranks import Rank
 from openclaw_actors.auth.verdict import Candidate, Evidence, State
 from openclaw_actors.home.facts import KeyForm, ProviderConfig
@@ -93,7 +96,8 @@ def _xai(provider: ProviderId, index: SharedIndex) -> tuple[Candidate, ...]:
     key = index.config.xai_search_key
     place = "the web search key of plugins.entries.xai"
     if key.resolved:
-        return (_usable(provider, f"API key: {place}", place, kind="api_key", digest=key.digest),)
+        usable = _usable(provider, f"API key: {place}", place, kind="api_key", digest=key.digest)
+        return (msgspec.structs.replace(usable, present=counts(key, index)),)
     if key.form in {KeyForm.ENV_REF, KeyForm.FILE_REF, KeyForm.EXEC_REF, KeyForm.ENV_NAME, KeyForm.MARKER}:
         unresolved = Candidate(
             evidence=_evidence(provider, "api_key", place),

@@ -34,8 +34,8 @@ def read_json_store(
 ) -> StoreFacts:
     """Read one agent's JSON store, or, where there is none, the legacy files.
 
-    Both files are read between two looks at them, so that the pair belongs together. A valid document of the wrong
-    shape is "no store", as in OpenClaw, and gives a finding.
+    Both files are read between two looks at them, so that the pair belongs together: both were there at one moment. A
+    valid document of the wrong shape is "no store", as in OpenClaw, and gives a finding.
 
     Args:
         store: The agent dir.
@@ -49,13 +49,18 @@ def read_json_store(
         StoreUnreadableError: A file is torn, malformed, not permitted, or never held still (with `tolerant` never).
     """
     profiles_path, state_path = os.path.join(store, PROFILES_FILE), os.path.join(store, STATE_FILE)
+    last = None
     for _ in range(_ATTEMPTS):
         before = (stamp(profiles_path), stamp(state_path))
         findings: list[Finding] = []
         document = _document(profiles_path, findings, tolerant, limit)
         state_document = _document(state_path, findings, tolerant, limit)
-        if (stamp(profiles_path), stamp(state_path)) == before:
+        after = (stamp(profiles_path), stamp(state_path))
+        # whatever the other did meanwhile, one that held still goes with each of its contents; a pair that was found
+        # twice belongs together too, however often somebody touches both
+        if after[0] == before[0] or after[1] == before[1] or (document, state_document) == last:
             break
+        last = (document, state_document)
     else:
         raise StoreUnreadableError(
             store, "its files kept changing while they were read", "It is read again when the writer is done."
