@@ -103,6 +103,10 @@ class Events(Reads):
             StoreBusyError: A live process holds the store's lock.
             StoreReadOnlyError: The store can't be written.
         """
+        self._wait_answered(self._log_out(provider, agent_id, profile_id))
+
+    def _log_out(self, provider: str, agent_id: str | None, profile_id: str | None) -> Generation:
+        """Remove the profiles and have that published; return the attempt that will answer it."""
         self._check_events()
         auth = self.snapshot(agent_id)
         target = auth_provider(normalise_provider(provider))
@@ -125,7 +129,7 @@ class Events(Reads):
             scope = Scope.product(self._who_see(by_store), providers)
             warm = self._make_warm(scope, "logout", Reread.STORES, cancels=True)
             self._runtime.warmer.tell(warm)
-        self._wait_answered(warm.generation)
+        return warm.generation
 
     def clear_cooldown(self, profile_id: str, *, agent_id: str | None = None) -> None:
         """Clear the resting windows of a profile in the store that owns it, and return when that is published. Blocks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty
@@ -133,6 +134,7 @@ class Rig:
         self.map = PreparedMap(instance_id)
         self.runtime = Runtime(self.dispatcher, self.settings, self.map)
         self.runtime._ledger.update(ledger or {})
+        self.runtime._chance = random.Random(seed)
         self.events = Events(self.map, self.runtime, self.settings)
         self.events._started = True
         self.published: list[AgentAuth] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from rig import CODEX, HOME_SOURCE, Rig, api_key, custom
 
-from openclaw_actors.messages import SourcesTouched
+from openclaw_actors.actors.wakings import CLOCK_LOOK_S
+from openclaw_actors.auth.verdict import Verdict
+from openclaw_actors.changes import Change
+from openclaw_actors.errors import StoreError
+from openclaw_actors.messages import ResyncDue, SourceRead, SourcesTouched, StampsChecked, SweepFinished
 from openclaw_actors.prepared import AgentAuth
 from openclaw_actors.testing import VirtualClock
 
@@ -22,6 +27,7 @@ PROVIDERS = ("openai", "zai", "groq")
 PROFILES = ("openai:work", "zai:work", "groq:work")
 REASONS = ("auth", "rate_limit", "billing", "overloaded", "format")
 SPANS_S = (0.001, 0.02, 0.06, 0.26, 1.0, 5.1, 31.0, 400.0)
+JUMPS_S = (-86_400.0, -40.0, -0.4, 40.0, 86_400.0)
 
 agents = st.sampled_from(AGENTS)
 Answer = tuple[str, bool, str | None, bool]
@@ -40,6 +46,8 @@ class FreshnessMachine(RuleBasedStateMachine):
         self.configured: list[Any] = ["main", "ops"]
         self.providers: dict[str, dict[str, object]] = {}
         self.on_hold: set[str] = set()
+        self.order: list[str] = []
+        self.published: list[tuple[AgentAuth, tuple[Change, ...]]] = []
 
     @initialize(seed=st.integers(0, 2**16))
     def start(self, seed: int) -> None:
@@ -47,6 +55,14 @@ class FreshnessMachine(RuleBasedStateMachine):
         for agent in AGENTS:
             self.profiles[agent] = {"openai__work": api_key("openai", agent)} if agent != "lab" else None
             self._write_store(agent)
+        tell_published = self.rig.runtime.published
+
+        def note(auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+            self.published.append((auth, changes))
+            tell_published(auth, changes)
+
+        self.rig.runtime.published = note  # type: ignore[method-assign]
+        self.feed, _ = self.rig.runtime.notifier.follow(lambda: None)
         self.rig.begin()
 
     # ------------------------------------------------------------------------------------------------- the disk
@@ -72,6 +88,33 @@ class FreshnessMachine(RuleBasedStateMachine):
     @rule(agent=agents)
     def mend_store(self, agent: str) -> None:
         self._write_store(agent)
+
+    @rule(agent=agents, provider=st.sampled_from(PROVIDERS), how=st.integers(0, 5))
+    def write_usage_elsewhere(self, agent: str, provider: str, how: int) -> None:
+        """Do what another process does that used a credential: successfully, or not."""
+        now_ms = int(self.rig.clock.epoch() * 1000)
+        stats: dict[str, object] = {"lastUsed": now_ms + how}
+        if how > 2:
+            reason, until = ("auth", "rate_limit", "billing")[how - 3], now_ms + 30_000
+            lane = "disabled" if reason == "billing" else "cooldown"
+            stats = {"lastFailureAt": now_ms, "errorCount": 1, f"{lane}Until": until, f"{lane}Reason": reason}
+        self.rig.files.write_usage(agent, **{f"{provider}__work": stats})
+
+    @rule(agent=agents, key=st.integers(0, 2))
+    def edit_store_unseen(self, agent: str, key: int) -> None:
+        """Replace a key under the very stamp that the file had, as a copy that keeps times does."""
+        path, profiles = self._store_path(agent), self.profiles[agent]
+        if not profiles or not path.exists():
+            return
+        before = path.stat()
+        self.profiles[agent] = {name: api_key(str(one["provider"]), f"{agent}{key}") for name, one in profiles.items()}
+        self._write_store(agent)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    @rule(order=st.permutations(PROFILES))
+    def edit_order(self, order: list[str]) -> None:
+        self.order = [name for name in order if name.startswith("openai")]
+        self._write_config()
 
     @rule(key=st.integers(0, 2))
     def edit_provider(self, key: int) -> None:
@@ -113,6 +156,21 @@ class FreshnessMachine(RuleBasedStateMachine):
     def report_success(self, agent: str, profile: str) -> None:
         self.rig.report_success(profile, agent_id=agent)
 
+    @rule(agent=agents, provider=st.sampled_from(PROVIDERS))
+    def log_out(self, agent: str, provider: str) -> None:
+        auth = self.rig.map.agents.get(agent)  # type: ignore[call-overload]
+        if auth is None:
+            return
+        try:
+            self.rig.events._log_out(provider, agent, None)
+        except StoreError:
+            return  # nothing to log out, or the store is torn at the moment
+        for profile in auth.profiles:
+            if profile.provider == provider:
+                owner = next(one for one in AGENTS if str(self.rig.files.agent_dir(one)) == profile.store)
+                held = self.profiles[owner] or {}
+                held.pop(profile.id.replace(":", "__"), None)
+
     @rule(provider=st.sampled_from((None, *PROVIDERS)))
     def recheck(self, provider: str | None) -> None:
         self.rig.events.recheck(provider)
@@ -124,6 +182,23 @@ class FreshnessMachine(RuleBasedStateMachine):
     @rule()
     def reload_plugins(self) -> None:
         self.rig.events.reload_plugins()
+
+    @rule()
+    def resync(self) -> None:
+        self.rig.runtime.warmer.tell(ResyncDue())
+
+    @rule(back=st.integers(1, 60))
+    def repeat_a_result(self, back: int) -> None:
+        """Have a result arrive again, late and out of order."""
+        results = [
+            (name, message)
+            for name, message in self.rig.dispatcher.history[-200:]
+            if isinstance(message, SourceRead | SweepFinished | StampsChecked)
+        ]
+        if results:
+            name, message = results[-back % len(results)]
+            address = {"warmer": self.rig.runtime.warmer, "watcher": self.rig.runtime.watcher}[name]
+            address.tell(message)
 
     @rule(data=st.data())
     def hold_or_release(self, data: st.DataObject) -> None:
@@ -148,6 +223,10 @@ class FreshnessMachine(RuleBasedStateMachine):
     def advance(self, span_s: float) -> None:
         self.rig.advance(span_s)
         self.rig.supervise()
+
+    @rule(jump_s=st.sampled_from(JUMPS_S))
+    def set_the_clock(self, jump_s: float) -> None:
+        self.rig.clock.jump_epoch(jump_s)
 
     @rule(steps=st.integers(1, 40))
     def step(self, steps: int) -> None:
@@ -185,6 +264,7 @@ class FreshnessMachine(RuleBasedStateMachine):
         try:
             self._settle()
             self._compare()
+            self._check_changes()
         finally:
             self.rig.end()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -203,8 +283,27 @@ class FreshnessMachine(RuleBasedStateMachine):
         rig.touch_all()
         rig.advance(rig.settings.retry_max_s + 1.0)
         rig.touch_all()
-        rig.advance(1.0)
+        # a clock that was set is noticed, and uses are followed
+        rig.advance(CLOCK_LOOK_S + 2.0)
         self._check()
+
+    def _check_changes(self) -> None:
+        """Hold what a follower was told against what was published: each change once, in order, old fitting to new."""
+        told: list[Change] = []
+        while (change := self.feed.take()) is not None:
+            told.append(change)
+        assert told == [change for auth, changes in self.published for change in changes if auth.agent_id in AGENTS]
+        sequences = [change.sequence for _, changes in self.published for change in changes]
+        assert sequences == list(range(1, len(sequences) + 1))
+        shown: dict[str, AgentAuth] = {}
+        for auth, changes in self.published:
+            before = shown.get(auth.agent_id)
+            shown[auth.agent_id] = auth
+            for change in changes:
+                assert before is not None, "a first publication is no change"
+                assert change.revision == auth.revision > before.revision
+                assert _said(change.old) == _said(before.verdict(change.provider))
+                assert _said(change.new) == _said(auth.verdict(change.provider)) != _said(change.old)
 
     def _compare(self) -> None:
         """Hold the answers against those of a rig that starts now, with the same reports and replaced secrets."""
@@ -234,8 +333,16 @@ class FreshnessMachine(RuleBasedStateMachine):
             self.rig.files.write_profiles(agent, **profiles)
 
     def _write_config(self) -> None:
-        self.rig.files.config = {"models": {"providers": self.providers}}
+        self.rig.files.config = {
+            "models": {"providers": self.providers},
+            "auth": {"order": {"openai": self.order} if self.order else {}},
+        }
         self.rig.files.write_agents(*self.configured)
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    """Return what a verdict says to a reader."""
+    return tuple(getattr(verdict, name) for name in verdict.__struct_fields__ if name not in ("generation", "fresh"))
 
 
 def _content(auth: AgentAuth) -> dict[str, Answer]:
