@@ -324,17 +324,27 @@ class ReadingDesk:
         """Write down how the sources of one kind are."""
         if record.name == HOME:
             self._conditions.set(
-                "ConfigValid", not record.problem, "Unreadable" if record.problem else "Read", record.problem
+                "ConfigValid", not record.problem, "Unreadable" if record.problem else "Read", self._explained(record)
             )
             return
         is_store = record.name.startswith(STORE_PREFIX)
         kind, prefix = ("StoresReadable", STORE_PREFIX) if is_store else ("LoginsReadable", LOGIN_PREFIX)
-        problems = sorted(one.problem for one in self.board.of_kind(prefix) if one.problem)
+        problems = sorted(self._explained(one) for one in self.board.of_kind(prefix) if one.problem)
         text = "; ".join(problems[:_MAX_SHOWN])
         if len(problems) > _MAX_SHOWN:
             text += f"; and {len(problems) - _MAX_SHOWN} more"
         self._conditions.set(kind, not problems, "Unreadable" if problems else "Read", text)
 
+    def _explained(self, record: SourceRecord) -> str:
+        """Return a problem, and how often it was met: in powers of two, so that not every further try is news."""
+        if record.failures < _MANY:
+            return record.problem
+        times = 1 << (record.failures.bit_length() - 1)
+        return f"{record.problem} ({times} tries and more; it is tried at least every {self._settings.retry_max_s:g} s)"
+
+
+_MANY = 4
+"""From how many failures in a row on a condition tells of them."""
 
 _MAX_SHOWN = 5
 """How many problems one condition spells out."""

@@ -134,6 +134,18 @@ def test_a_failing_source_is_tried_for_ever_and_ever_more_slowly(make_rig: MakeR
     assert rig.condition("StoresReadable").status
 
 
+def test_the_health_tells_of_the_tries(rig: Rig) -> None:
+    """A source that stays broken says how often it was tried; one that is mended says nothing."""
+    tear(rig, "ops")
+    rig.touch(rig.store("ops"))
+    rig.advance(600.0)
+    assert "tries and more" in rig.condition("StoresReadable").message
+    assert "every 60 s" in rig.condition("StoresReadable").message
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.touch(rig.store("ops"))
+    assert rig.condition("StoresReadable").message == ""
+
+
 def test_a_config_that_cannot_be_read_at_first_warms_nothing_and_recovers(make_rig: MakeRig) -> None:
     """A start with a broken config says so, answers `unknown`, and is warm as soon as the config is mended."""
     rig = make_rig("main", "ops")
