@@ -117,6 +117,8 @@ class SourceRead(Message, frozen=True, kw_only=True):
     """What was read; secret-free facts. None when it came to nothing."""
     problem: str = ""
     """Why it came to nothing; secret-free."""
+    took_s: float = 0.0
+    """How long it took, the wait for a reader not counted."""
     overran: bool = False
 
 

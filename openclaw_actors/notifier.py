@@ -133,7 +133,8 @@ class Notifier:
         until = time.monotonic() + timeout_s
         with self._lock:
             self._stopped = True
-            subscribers, self._subscribers, self._feeds = self._subscribers, (), ()
+            # they stay known: one of them may be what stops everything
+            subscribers, self._feeds = self._subscribers, ()
         for subscriber in subscribers:
             subscriber.end()
         return all([subscriber.join(until - time.monotonic()) for subscriber in subscribers])

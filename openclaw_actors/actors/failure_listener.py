@@ -21,7 +21,7 @@ from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.unwritten_usage import Step, UnwrittenUsage
 from openclaw_actors.auth.failures import Effect, after_failure, after_success, backoff_from_json, cleared, effect_of
-from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows, newest_time, prune
+from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows, latest_time, newest_time, prune
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
@@ -119,7 +119,7 @@ class FailureListener(BaseActor):
         step = partial(
             _failed,
             reason=message.reason,
-            now_ms=int(message.observed_at * 1000),
+            now_ms=_ms(message.observed_at),
             provider=provider,
             model=message.model,
             cooldowns=config.cooldowns if config is not None else b"",
@@ -130,7 +130,8 @@ class FailureListener(BaseActor):
             # the same refusal inside its own window: requests that were under way together count once
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
-        self._apply(message.generation, candidate, windows, message.observed_at, "failure-reported", message.cause_at)
+        observed_ms = _ms(message.observed_at)
+        self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
         self._write(candidate, step)
 
     @handles(ReportSuccess)
@@ -143,15 +144,20 @@ class FailureListener(BaseActor):
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
         provider, candidate = found
-        step = partial(_succeeded, now_ms=int(message.observed_at * 1000))
+        step = partial(_succeeded, now_ms=_ms(message.observed_at))
         known = self._known(candidate)
-        if int(message.observed_at * 1000) < newest_time(known, self._now_ms()):
+        if _ms(message.observed_at) < newest_time(known, self._now_ms()):
             # a request that was sent before the refusal and came back after it proves nothing
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
         if any(_rests(self._known(one)) for one in self._same_secret(message.agent_id, candidate)):
             self._apply(
-                message.generation, candidate, step(known), message.observed_at, "success-reported", message.cause_at
+                message.generation,
+                candidate,
+                step(known),
+                _ms(message.observed_at),
+                "success-reported",
+                message.cause_at,
             )
         else:
             # what most reports say, thousands of them: nobody's answer changes, so nobody is asked for one
@@ -176,7 +182,8 @@ class FailureListener(BaseActor):
                         warm.generation,
                         candidate,
                         cleared(known),
-                        message.observed_at,
+                        # newer than what is forgiven, also when that was a moment ago or dated by a fast clock
+                        max(_ms(message.observed_at), latest_time(known) + 1),
                         warm.reason,
                         warm.cause_at,
                         followed=True,
@@ -309,14 +316,14 @@ class FailureListener(BaseActor):
         generation: Generation,
         candidate: Candidate,
         windows: Windows,
-        observed_at: float,
+        observed_ms: int,
         reason: str,
         cause_at: float,
         *,
         followed: bool = False,
     ) -> None:
         key = _key(candidate)
-        entry = LedgerEntry(windows, int(observed_at * 1000))
+        entry = LedgerEntry(windows, observed_ms)
         self._ledger[key] = entry
         prune(self._ledger, self._now_ms())
         self._warmer.tell(
@@ -367,6 +374,11 @@ def _failed(
 ) -> Windows | None:
     backoff = backoff_from_json(cooldowns, normalise=normalise_provider)
     return after_failure(windows, reason, now_ms, provider=provider, model=model, backoff=backoff)
+
+
+def _ms(epoch_s: float) -> int:
+    """Return milliseconds as they are written to disk: a report is as old there as here."""
+    return int(epoch_s * 1000)
 
 
 def _rests(windows: Windows | None) -> bool:

@@ -156,6 +156,7 @@ class ReadingDesk:
                     ticket=ticket,
                     reading=value if isinstance(value, Reading) else None,
                     problem=outcome.problem,
+                    took_s=outcome.took_s,
                     overran=outcome.failure is Failure.OVERRAN,
                 ),
             )
@@ -191,7 +192,7 @@ class ReadingDesk:
 
     def take(self, message: SourceRead) -> TakenReading | None:
         """Take a reading in; None when it is a late one that nobody waits for."""
-        record = self.board.finish(message.source, message.ticket, self._clock.monotonic())
+        record = self.board.finish(message.source, message.ticket)
         if record is None:
             self._counters.discarded_results += 1
             return None
@@ -205,6 +206,7 @@ class ReadingDesk:
         if message.overran:
             self._counters.deadline_overruns += 1
         old, new = record.value, message.reading.facts if message.reading is not None else None
+        record.took_s = 0.0 if new is None else message.took_s
         if new is None:
             broke = self._failed(record, message)
             if old is None:

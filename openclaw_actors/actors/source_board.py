@@ -50,7 +50,7 @@ class SourceRecord:
     started_at: float = float("-inf")
     """When the newest reading was started, monotonic seconds."""
     took_s: float = 0.0
-    """How long the newest reading that is done took, the wait for a reader included."""
+    """How long the last reading took, if it was a good one, in seconds."""
     alarm: Alarm | None = None
     """The one alarm for the next reading, if there is to be one."""
     due_at: float = 0.0
@@ -137,7 +137,7 @@ class SourceBoard:
         record.read_for, record.read_cause_at = record.asked, record.cause_at
         return record.last_ticket
 
-    def finish(self, source: str, ticket: int, now: float) -> SourceRecord | None:
+    def finish(self, source: str, ticket: int) -> SourceRecord | None:
         """Note that a reading is done and return its record; None when it is a late one that nobody waits for."""
         record = self.records.get(source)
         if record is None or not record.running or ticket != record.last_ticket:
@@ -145,7 +145,6 @@ class SourceBoard:
         record.running = False
         self.running -= 1
         record.done_ticket = ticket
-        record.took_s = now - record.started_at
         return record
 
     def done(self, source: str, ticket: int) -> bool:

@@ -37,6 +37,11 @@ _PRUNED_TO = 3840
 """How many are kept when there are more: somewhat fewer, so that not every further report sorts them all."""
 
 
+def latest_time(windows: Windows) -> int:
+    """Return the latest time that windows hold of an observation, believable or not, in epoch milliseconds."""
+    return max(windows.last_failure_at or 0, windows.last_used or 0)
+
+
 def newest_time(windows: Windows | None, now_ms: int) -> int:
     """Return when something was last observed of a profile, in epoch milliseconds; 0 when nothing was.
 

@@ -340,6 +340,21 @@ def test_a_recheck_forgives(rig: Rig) -> None:
     assert not rig.runtime.wants.is_open(generation)
 
 
+def test_a_recheck_forgives_what_failed_this_very_moment(rig: Rig) -> None:
+    """The wish of a person is newer than what it is about, within one millisecond and by a clock that goes back."""
+    rig.report_failure(reason="billing")
+    rig.events.recheck()
+    rig.clock.jump_epoch(-40.0)
+    rig.advance(1.0)
+    assert rig.state() == "usable"
+    rig.advance(100.0)
+    rig.touch(rig.store())
+    assert rig.state() == "usable", "though the disk still says what it said"
+    rig.report_failure(reason="billing")
+    rig.run()
+    assert rig.state() == "disabled", "and the next failure counts"
+
+
 def test_a_recheck_stays_open_for_all_that_it_asked_for(rig: Rig) -> None:
     """What a recheck forgives at once doesn't answer it: all of its cells are not fresh until they were checked."""
     rig.report_failure()

@@ -167,9 +167,9 @@ class FreshnessMachine(RuleBasedStateMachine):
             return  # nothing to log out, or the store is torn at the moment
         for profile in auth.profiles:
             if profile.provider == provider:
-                owner = next(one for one in AGENTS if str(self.rig.files.agent_dir(one)) == profile.store)
-                held = self.profiles[owner] or {}
-                held.pop(profile.id.replace(":", "__"), None)
+                for owner in AGENTS:
+                    if str(self.rig.files.agent_dir(owner)) == profile.store:
+                        (self.profiles[owner] or {}).pop(profile.id.replace(":", "__"), None)
 
     @rule(provider=st.sampled_from((None, *PROVIDERS)))
     def recheck(self, provider: str | None) -> None:

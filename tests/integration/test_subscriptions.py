@@ -163,6 +163,21 @@ def test_what_was_posted_is_delivered_before_the_end(small: Home, supervise: Sup
     assert not [one for one in threading.enumerate() if one.name.startswith("openclaw-notifier")]
 
 
+def test_a_callback_may_stop_everything(small: Home, supervise: Supervise) -> None:
+    """A stop from within a callback neither waits for itself nor leaves anything behind."""
+    supervisor = supervise(small)
+    ended = threading.Event()
+
+    def end(change: Change) -> None:
+        supervisor.stop(10.0)
+        ended.set()
+
+    supervisor.subscribe(end)
+    toggle(small, 0)
+    assert ended.wait(5)
+    assert eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("openclaw-")])
+
+
 def test_a_notifier_that_never_started_has_no_thread() -> None:
     """Subscribing before the start starts nothing."""
     from openclaw_actors.counters import Counters
