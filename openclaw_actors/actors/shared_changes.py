@@ -49,6 +49,7 @@ class SharedChanges:
         """Who asked for what a reading changes."""
         self.index_is_old = False
         """Whether something was read that the index doesn't have."""
+        self._lists_moved = False
 
     def take_home(self, old: HomeReading | None, new: HomeReading, cause_at: float) -> None:
         """Take in a config, environment and model rows that differ from the last ones."""
@@ -59,9 +60,7 @@ class SharedChanges:
             self._map.default_agent = default
         self._publisher.set_home(new)
         self._reconcile(new.home.config, cause_at)
-        if old is not None and lists_differ(old, new):
-            for record in self._roster.all():
-                self._answers.republish(record)
+        self._lists_moved = old is not None and lists_differ(old, new)
         if old is not None and _references_may_differ(old, new):
             stores = [one.name for one in self._desk.board.of_kind(STORE_PREFIX)]
             tickets = {one: self._desk.want(one, cause_at) for one in (*stores, *self._desk.login_sources)}
@@ -88,6 +87,12 @@ class SharedChanges:
         self._facts.set_index(new)
         if old is not None:
             self._make_dirty(changed_providers(old, new, self._clock.epoch()), cause_at, source)
+        if self._lists_moved:
+            self._lists_moved = False
+            for record in self._roster.all():
+                # whoever is to be swept is listed other models together with the other answers
+                if record.running is None and not record.dirty:
+                    self._answers.republish(record)
         return True
 
     def settle(self) -> None:
