@@ -123,8 +123,11 @@ class ReadingDesk:
         wait_s = record.started_at + pace_s - self._clock.monotonic()
         if wait_s <= 0 and not record.running:
             self.want(source, cause_at, Asked.HINT)
-        elif self._read_later(record, max(wait_s, 0.001)):
-            record.cause_at = cause_at
+            return
+        if not record.hinted:
+            # the first of those that wait; an alarm that is set already (a retry) has another cause
+            record.hinted, record.cause_at = True, cause_at
+        self._read_later(record, max(wait_s, 0.001))
 
     def on_due(self, source: str) -> None:
         """Read a source whose alarm rang."""
@@ -308,19 +311,18 @@ class ReadingDesk:
         self._read_later(record, left_s)
         return True
 
-    def _read_later(self, record: SourceRecord, delay_s: float) -> bool:
-        """Set the one alarm of a source, unless it rings as early already; return whether it was set.
+    def _read_later(self, record: SourceRecord, delay_s: float) -> None:
+        """Set the one alarm of a source, unless it rings as early already.
 
         One alarm, however many reasons there are to read: with one each, every hint would start a chain of retries.
         """
         due_at = self._clock.monotonic() + delay_s
         if record.alarm is not None:
             if record.due_at <= due_at:
-                return False
+                return
             record.alarm.cancel()
         record.due_at = due_at
         record.alarm = self._dispatcher.tell_later(delay_s, self._actor, ReadDue(source=record.name))
-        return True
 
     def _show_problems(self, record: SourceRecord) -> None:
         """Write down how the sources of one kind are."""

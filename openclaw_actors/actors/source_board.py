@@ -61,6 +61,8 @@ class SourceRecord:
     """Since when it is held to be only briefly gone, monotonic seconds."""
     told_at: float = float("-inf")
     """When a file event last told of it, monotonic seconds."""
+    hinted: bool = False
+    """Whether something told of it since the newest reading was started."""
     asked: Asked = Asked.WISH
     """Why the next reading is wanted."""
     cause_at: float = 0.0
@@ -134,7 +136,7 @@ class SourceBoard:
         record.running = True
         self.running += 1
         record.started_at = now
-        record.read_for, record.read_cause_at = record.asked, record.cause_at
+        record.read_for, record.read_cause_at, record.hinted = record.asked, record.cause_at, False
         return record.last_ticket
 
     def finish(self, source: str, ticket: int) -> SourceRecord | None:

@@ -6,6 +6,7 @@ import pytest
 from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
 
 from openclaw_actors.actors.wakings import CLOCK_LOOK_S
+from openclaw_actors.changes import Change
 from openclaw_actors.messages import ReadDue, SourceRead, TimePassed
 from openclaw_actors.reading.job import Failure
 
@@ -66,6 +67,24 @@ def test_a_torn_file_is_read_again_after_50_ms(rig: Rig) -> None:
     assert (rig.state("ops", "groq"), rig.state("ops")) == ("usable", "missing")
     assert rig.verdict("ops").fresh
     assert rig.condition("StoresReadable").status
+
+
+def test_the_latency_of_a_mended_file_counts_from_its_mending(rig: Rig) -> None:
+    """A retry that finds what a file event has just told of answers that event, not the one that tore the file."""
+    heard: list[Change] = []
+    feed, _ = rig.runtime.notifier.follow(lambda: None)
+    tear(rig)
+    rig.touch(rig.store(), run=False)
+    rig.advance(0.5)
+    due = next(after for after, _, message in rig.dispatcher.alarms if message == ReadDue(source=rig.store()))
+    rig.advance(due - 0.001)
+    rig.files.write_profiles(groq__me=api_key("groq"))
+    rig.touch(rig.store(), run=False)
+    rig.advance(0.1)
+    while (change := feed.take()) is not None:
+        heard.append(change)
+    assert rig.state("ops", "groq") == "usable"
+    assert max(one.latency_s for one in heard) < 0.1
 
 
 def test_a_hint_about_a_torn_file_is_followed_at_once(rig: Rig) -> None:

@@ -1,0 +1,89 @@
+"""The bench's commands and their options. A scenario's own modules are imported when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+_PROGRAM = "python -m bench"
+
+USAGE_STATUS = 64
+"""Exit status for wrong usage (EX_USAGE of sysexits.h), as the package's own commands have it."""
+
+INTERRUPTED_STATUS = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and SIGINT."""
+
+
+@click.group(name="bench", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Load the package the way a gateway and its neighbours do, and measure it."""
+
+
+@cli.command(name="list")
+def list_scenarios() -> int:
+    """Name the scenarios."""
+    for name, command in sorted(cli.commands.items()):
+        click.echo(f"{name:<8} {command.get_short_help_str(90)}")
+    return 0
+
+
+@cli.command(
+    short_help="A second process edits a home for a while; every answer that must change does, nothing else.",
+    epilog="Exit status: 0 when clean, 1 with each violation, 64 for wrong usage, 130 when interrupted.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    required=True,
+    help="How long; fractions are allowed.",
+)
+@click.option(
+    "--agents", type=click.IntRange(6, 5000), default=12, show_default=True, help="Agents that stay for the whole run."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the home and of the edits.")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="Make the home there and keep it; must not exist, or be empty. Default: a temporary folder.",
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there.")
+@click.option(
+    "--resync-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="How often everything is compared with the disk, in seconds; the only setting that isn't the default.",
+)
+def soak(minutes: float, agents: int, seed: int, home: Path | None, json_path: Path | None, resync_s: float) -> int:
+    """Edit a home from a second process for a while, and hold every answer against what was written.
+
+    Ctrl-C ends it early, with the report of what was until then.
+    """
+    from bench.soak.command import SoakOptions, run_soak
+
+    if home is not None and home.exists() and not (home.is_dir() and not any(home.iterdir())):
+        raise click.UsageError(f"--home {home}: it is not an empty folder. The soak writes only where nothing is yet.")
+    if json_path is not None and not json_path.absolute().parent.is_dir():
+        raise click.UsageError(f"--json {json_path}: its folder does not exist. Make it first.")
+    return run_soak(
+        SoakOptions(
+            duration_s=minutes * 60, agents=agents, seed=seed, home=home, json_path=json_path, resync_s=resync_s
+        )
+    )
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        status = cli.main(args=list(arguments), prog_name=_PROGRAM, standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return USAGE_STATUS
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED_STATUS
+    return status if isinstance(status, int) else 0
