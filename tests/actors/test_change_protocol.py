@@ -305,3 +305,21 @@ def test_starting_again_on_a_living_warmer_reads_everything_before_it_answers(ma
     rig.run()
     assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
     assert rig.since(before)["sweeps"] == 1, "only what turned out to have changed"
+
+
+def test_a_recheck_is_answered_by_stores_that_were_read_with_the_new_variables(make_rig: MakeRig) -> None:
+    """A variable that has just been set counts in the very answer to a recheck, also where only a store names it."""
+    rig = make_rig("main", "ops")
+    reference = {"source": "env", "provider": "default", "id": "THE_TEAMS_OWN_KEY"}
+    rig.files.write_profiles(zai__me={"type": "api_key", "provider": "zai", "keyRef": reference})
+    rig.warm()
+    assert rig.state("ops", "zai") == "unresolved"
+    rig.files.replace(rig.files.path / ".env", "THE_TEAMS_OWN_KEY=canary-team-00917\n")
+    rig.dispatcher.hold(HOME_SOURCE)
+    generation = rig.events.recheck("zai")
+    rig.run()  # the stores are read, by the old variables
+    rig.dispatcher.release(HOME_SOURCE)
+    rig.step_until(lambda: not rig.runtime.wants.is_open(generation))
+    verdict = rig.verdict("ops", "zai")
+    assert (str(verdict.state), verdict.fresh) == ("usable", True)
+    assert verdict.generation >= generation
