@@ -15,7 +15,8 @@ class Condition(msgspec.Struct, frozen=True):
 
     type: str
     """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `SecretFilesReadable`, `SourcesSettled`,
-    `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`.
+    `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`; with `Settings.control_socket` also `ControlSocket`, whose
+    message is the socket's path while all is well.
     """
     status: bool
     """True is good."""

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import msgspec
 import pykka
@@ -52,6 +52,18 @@ _FOUND_IN_CONFIG = (
 """Conditions that say which findings of the config there are: type, good and bad reason, codes."""
 
 
+class Door(Protocol):
+    """A way in for other processes. What can't be opened is a condition, never an error."""
+
+    def open(self) -> None:
+        """Let others in; returns at once."""
+        ...
+
+    def close(self, timeout_s: float) -> None:
+        """Let nobody in any more and end; waits for that at most this long."""
+        ...
+
+
 class _Death(msgspec.Struct, frozen=True):
     urn: str
     name: str
@@ -86,7 +98,10 @@ class Runtime:
         self.listener = Address("failure-listener")
         self.on_warm: Callable[[WarmReport], None] = lambda report: None
         """Called for each finished warm, to write the log line."""
+        self.make_door: Callable[[], Door] | None = None
+        """Makes the way in for other processes, on the supervisor thread; None when there is none."""
         self.stop_report: StopReport | None = None
+        self._door: Door | None = None
         self._ledger: LedgerBook = {}
         self._remembered = Remembered()
         self._flushed = threading.Event()
@@ -162,6 +177,10 @@ class Runtime:
         for address, spawn in self._builders.values():
             address.ref = spawn()
         self.conditions.set("ActorsAlive", True, "Alive", "")
+        if self.make_door is not None:
+            # before the warm: who sees it warm can reach it
+            self._door = self.make_door()
+            self._door.open()
         self._ask_for_warm("startup")
 
     def ask_to_stop(self) -> None:
@@ -175,6 +194,8 @@ class Runtime:
         # a tenth is kept back, so that whoever waits for this thread sees it end, and what it left behind, in time
         until = self.clock.monotonic() + timeout_s * 0.9
         left_s: Callable[[], float] = lambda: max(0.0, until - self.clock.monotonic())  # noqa: E731
+        if self._door is not None:
+            self._door.close(left_s() / 4)
         if self.listener.tell(FlushUsage()):
             self._flushed.wait(left_s() / 2)
         refs = [address.ref for address in (self.watcher, self.warmer, self.listener) if address.ref is not None]

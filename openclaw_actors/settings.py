@@ -88,6 +88,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The period in which restarts are counted, in seconds. Default 60."""
     max_store_bytes: int = 64 * 1024 * 1024
     """The largest store file that is read, in bytes. Default 67108864 (64 MiB)."""
+    control_socket: bool = False
+    """Whether `openclaw-actors recheck` of the same user can reach this process, by a socket in the user's runtime
+    directory. Default false."""
     digest_key: bytes | None = None
     """The key by which secrets are compared, 16 to 64 bytes (base64 in TOML); a random one per process by default.
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +27,7 @@ from openclaw_actors.settings import Settings
 
 if TYPE_CHECKING:
     from openclaw_actors.aio import Aio, LoopGap
+    from openclaw_actors.runtime import Door
 
 _STARTED: weakref.WeakSet[AuthSupervisor] = weakref.WeakSet()
 """Supervisors of this process that are started and not stopped; `provider_auth.py` binds to the only one."""
@@ -60,6 +62,8 @@ class AuthSupervisor(Events):
         self._home = None if home is None else os.fsdecode(home)
         self._env = None if env is None else OpaqueEnv(env)
         self._runtime.on_warm = self._log_warm
+        if settings.control_socket:
+            self._runtime.make_door = self._make_control_socket
         self._thread: threading.Thread | None = None
         self._stop_timeout_s = 5.0
         self._lock = threading.Lock()
@@ -188,6 +192,13 @@ class AuthSupervisor(Events):
         return self._runtime.notifier.subscribe(callback)
 
     # -------------------------------------------------------------------------------------------------------- within
+
+    def _make_control_socket(self) -> Door:
+        from openclaw_actors.control.operations import begin  # only whoever has one pays for it
+        from openclaw_actors.control.server import ControlServer
+
+        runtime = self._runtime
+        return ControlServer(self.home_path, partial(begin, self), runtime.bell, runtime.conditions)
 
     def _log_warm(self, report: WarmReport) -> None:
         """Write the line that operators know (OpenClaw 2026.5.22, formats 6.3)."""

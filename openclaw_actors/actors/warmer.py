@@ -210,7 +210,10 @@ class WarmerActor(BaseActor):
         if message.cancels:
             for record in records:
                 self._sweeps.cancel(record, self._sweeps.concerning(record, self._roster.main, requires))
-        if message.diff_only:
+        if message.diff_only or desk.home is None:
+            if HOME not in requires:
+                # nobody knows yet who is meant: what the first config warms answers this too
+                requires[HOME] = desk.want(HOME, cause_at)
             self._shared.diffs.ask(message.generation, AskedDiff(requires, message.reason, cause_at))
             return
         for record in records:

@@ -26,7 +26,15 @@ def _shared(command: F) -> F:
 
 
 _agent = click.option("--agent", metavar="ID", help="One agent. Default: the configured default agent.")
+_agent_or_all = click.option("--agent", metavar="ID", help="One agent. Default: all.")
 _all_agents = click.option("--all-agents", is_flag=True, help="Every configured agent.")
+
+_RECHECK_STATUS_HELP = """\
+\b
+The exit status says what came of it:
+  0   every running gateway has looked again
+  69  no gateway of this home runs (EX_UNAVAILABLE)
+  75  one was not done within --wait, or could not be asked (EX_TEMPFAIL)"""
 
 
 @click.group(name=_PROGRAM, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -91,6 +99,29 @@ def watch(**options: Any) -> int:
     return _quietly(watch_changes, **options)
 
 
+@cli.command(epilog=_RECHECK_STATUS_HELP)
+@click.argument("provider", required=False)
+@_shared
+@_agent_or_all
+@click.option(
+    "--wait",
+    "wait_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 300),
+    default=5.0,
+    show_default=True,
+    help="How long the answers are waited for.",
+)
+def recheck(provider: str | None, **options: Any) -> int:
+    """Have the running gateways of this home look again, now: at one provider or at all of them.
+
+    They read their sources anew and try credentials again that were refused.
+    """
+    from openclaw_actors.cli.recheck import recheck as ask_gateways
+
+    return _quietly(ask_gateways, provider, **options)
+
+
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT})
 
 USAGE_STATUS = 64
@@ -101,7 +132,9 @@ UNWRITABLE_STATUS = 74
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status: 64 for wrong usage, 74 for unwritable output, 130 if interrupted."""
+    """Run one command and return its exit status: 64 for wrong usage, 74 for unwritable output, 130 if interrupted;
+    commands have others of their own, which their help says.
+    """
     if sys.stdout is None or sys.stdout.closed:
         return UNWRITABLE_STATUS
     try:

@@ -13,6 +13,7 @@ from openclaw_actors.cli.text import presence_note
 
 if TYPE_CHECKING:
     from openclaw_actors.changes import Change
+    from openclaw_actors.control.client import Asked
     from openclaw_actors.listing.listing import Listing, Page
 
 
@@ -118,3 +119,12 @@ def watch_change(change: Change, seen_at: float) -> dict[str, Any]:
         "latency_ms": round(change.latency_s * 1000, 3),
         "reread_from": change.reread_from,
     }
+
+
+def recheck_report(home: str, asked: Asked, error: str = "") -> dict[str, Any]:
+    """Return what `recheck --json` prints: one entry per gateway, as it answered, or with `error` and `message`."""
+    gateways = []
+    for outcome in asked.outcomes:
+        entry = msgspec.to_builtins(outcome.answer)
+        gateways.append({"pid": outcome.pid, **{key: entry[key] for key in entry if key not in ("answer", "version")}})
+    return {"home": home, "gateways": gateways, **({"error": error} if error else {})}

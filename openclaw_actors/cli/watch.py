@@ -32,7 +32,7 @@ def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_j
         raise click.UsageError("--agent and --all-agents exclude each other.")
     _interrupt_on_signals()
     try:
-        with AuthSupervisor(home, settings=Settings()) as supervisor:
+        with AuthSupervisor(home, settings=Settings(control_socket=True)) as supervisor:
             # The callback only puts: it runs on the notifier thread, which must never wait for a slow terminal.
             changes: queue.SimpleQueue[tuple[float, Change]] = queue.SimpleQueue()
             supervisor.subscribe(lambda change: changes.put((time.time(), change)))

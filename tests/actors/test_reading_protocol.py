@@ -153,6 +153,26 @@ def test_a_failing_source_is_tried_for_ever_and_ever_more_slowly(make_rig: MakeR
     assert rig.condition("StoresReadable").status
 
 
+def test_an_event_before_the_first_config_is_answered_by_what_it_warms(make_rig: MakeRig) -> None:
+    """A recheck or a reload while the config can't be read waits for one that can, and for all that this warms."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.files.replace(rig.files.path / "openclaw.json", "{ agents: {")
+    rig.begin()
+    rig.run()
+    asked = [rig.events.recheck("zai", agent_id="ops"), rig.events.reload_config(), rig.events.recheck()]
+    rig.advance(1.0)
+    assert set(asked) <= set(rig.open_generations())
+    rig.dispatcher.hold(rig.store("ops"))
+    rig.files.write_agents("main", "ops")
+    rig.touch(HOME_SOURCE)
+    assert set(asked) <= set(rig.open_generations()), "one agent is still to be swept"
+    rig.dispatcher.release(rig.store("ops"))
+    rig.run()
+    assert not rig.open_generations()
+    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+
+
 def test_the_health_tells_of_the_tries(rig: Rig) -> None:
     """A source that stays broken says how often it was tried; one that is mended says nothing."""
     tear(rig, "ops")

@@ -22,7 +22,7 @@ FLOORS = [
     {"wants", "prepared", "messages", "changes", "counters", "health"},
     {"actors", "listing", "backlog", "notifier", "bell"},
     {"runtime", "reads", "events", "supervisor"},
-    {"aio", "provider_auth"},
+    {"aio", "provider_auth", "control"},
     {"cli", "testing", "__main__"},
 ]
 """Which rooms stand on which: a room imports from its own floor and from those below."""
