@@ -82,7 +82,8 @@ class Resync:
         self._next_step = None
         if self._left:
             record = self._desk.board.records.get(self._left.popleft())
-            if record is not None and not record.problem:  # what can't be read is tried again anyway
+            # what is being read, or will be in a moment, needs no look; nor does what can't be read and is tried again
+            if record is not None and not (record.running or record.alarm is not None or record.problem):
                 self._desk.want(record.name, self._clock.monotonic(), Asked.RESYNC)
             self._step_in(_STEP_S if self._left else self._settle_s)
             return

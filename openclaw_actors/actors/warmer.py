@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import pykka
 
@@ -43,9 +43,9 @@ from openclaw_actors.actors.store_changes import StoreChanges
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.actors.wakings import Wakings
 from openclaw_actors.actors.warm_book import WarmReport
+from openclaw_actors.actors.warmer_events import WarmerEvents
 from openclaw_actors.auth.ledger import Ledger
 from openclaw_actors.catalog.home_reading import HomeReading
-from openclaw_actors.changes import Change
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import AgentConfig
@@ -70,26 +70,10 @@ from openclaw_actors.messages import (
     UseDue,
     WarmScope,
 )
-from openclaw_actors.prepared import AgentAuth, PreparedMap
+from openclaw_actors.prepared import PreparedMap
 from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
 from openclaw_actors.wants import Wants
-
-
-class WarmerEvents(Protocol):
-    """What the rest of the process hears of warming; called on the warmer's thread, and returning at once."""
-
-    def home_changed(self, reading: HomeReading) -> None:
-        """Take the newest config, environment and model rows."""
-
-    def published(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
-        """Hear of a publication."""
-
-    def warm_finished(self, report: WarmReport) -> None:
-        """Hear that an attempt is answered."""
-
-    def all_warm(self) -> None:
-        """Hear that every agent was published once."""
 
 
 class WarmerActor(BaseActor):
@@ -164,6 +148,8 @@ class WarmerActor(BaseActor):
         )
         self._wakings = Wakings(self.actor_ref, dispatcher, settings)
         self._is_warm = False
+        self._early: list[WarmScope] = []
+        """Events that wait for the first config."""
 
     def on_stop(self) -> None:
         """Cancel the alarms and stop the agents' actors."""
@@ -196,6 +182,11 @@ class WarmerActor(BaseActor):
     @handles(WarmScope)
     def _on_warm_scope(self, message: WarmScope) -> None:
         desk, cause_at = self._desk, message.cause_at
+        if desk.home is None and not message.diff_only:
+            # nobody knows yet who is meant
+            self._early.append(message)
+            desk.want(HOME, cause_at)
+            return
         self._sweeps.open(message.generation, message.reason, cause_at)
         records = self._roster.in_scope(message.scope)
         sources: list[str] = []
@@ -210,10 +201,7 @@ class WarmerActor(BaseActor):
         if message.cancels:
             for record in records:
                 self._sweeps.cancel(record, self._sweeps.concerning(record, self._roster.main, requires))
-        if message.diff_only or desk.home is None:
-            if HOME not in requires:
-                # nobody knows yet who is meant: what the first config warms answers this too
-                requires[HOME] = desk.want(HOME, cause_at)
+        if message.diff_only:
             self._shared.diffs.ask(message.generation, AskedDiff(requires, message.reason, cause_at))
             return
         for record in records:
@@ -329,6 +317,10 @@ class WarmerActor(BaseActor):
         self._shared.settle()
         # shared facts that changed made cells of all agents dirty
         self._advance(self._roster.all() if refreshed else users)
+        if isinstance(new, HomeReading) and self._early:
+            early, self._early = self._early, []
+            for event in early:
+                self._on_warm_scope(event)
         self._wakings.set_end(self._publisher.next_end())
 
     # -------------------------------------------------------------------------------------------------- publication

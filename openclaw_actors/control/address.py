@@ -17,6 +17,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from openclaw_actors.home.processes import is_alive
+
 FOLDER = "openclaw-actors"
 """The folder's name in the user's runtime directory; in the temp directory `-<uid>` follows."""
 
@@ -191,19 +193,6 @@ def prune(folder: str, mark: str) -> None:
             sock = connect(os.path.join(folder, name))
             if sock is not None:
                 sock.close()
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether there is such a process; of one that can't be seen from here (0) nothing is known, so: yes."""
-    if pid <= 0:
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def identity(path: str) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig import MakeRig, Rig
+from rig import MakeRig, Rig, api_key
 
 
 @pytest.fixture
@@ -23,3 +23,12 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
     yield make
     for rig in made:
         rig.end()
+
+
+@pytest.fixture
+def rig(make_rig: MakeRig) -> Rig:
+    """Return a warm rig with a profile in `main` that `ops` inherits, and one in `ops`."""
+    made = make_rig("main", "ops")
+    made.files.write_profiles(openai__work=api_key("openai"))
+    made.files.write_profiles("ops", zai__me=api_key("zai"))
+    return made.warm()

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from rig import HOME_SOURCE, MakeRig, Rig, api_key, custom
-
-
-@pytest.fixture
-def rig(make_rig: MakeRig) -> Rig:
-    """Return a warm rig with a profile in `main` that `ops` inherits, and one in `ops`."""
-    made = make_rig("main", "ops")
-    made.files.write_profiles(openai__work=api_key("openai"))
-    made.files.write_profiles("ops", zai__me=api_key("zai"))
-    return made.warm()
+from rig import HOME_SOURCE, Rig, api_key, custom
 
 
 def rotate(rig: Rig, times: int, every_s: float = 0.5, agent: str = "ops") -> int:

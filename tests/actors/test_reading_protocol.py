@@ -13,15 +13,6 @@ from openclaw_actors.reading.job import Failure
 TORN = '{"version": 1, "profiles": {"openai:wo'
 
 
-@pytest.fixture
-def rig(make_rig: MakeRig) -> Rig:
-    """Return a warm rig with a profile in `main` that `ops` inherits, and one in `ops`."""
-    made = make_rig("main", "ops")
-    made.files.write_profiles(openai__work=api_key("openai"))
-    made.files.write_profiles("ops", zai__me=api_key("zai"))
-    return made.warm()
-
-
 def tear(rig: Rig, agent: str = "main") -> None:
     """Leave a store half written."""
     rig.files.replace(rig.files.profiles_path(agent), TORN)

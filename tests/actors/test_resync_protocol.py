@@ -12,15 +12,6 @@ from openclaw_actors.actors import resync
 from openclaw_actors.messages import ResyncDue
 
 
-@pytest.fixture
-def rig(make_rig: MakeRig) -> Rig:
-    """Return a warm rig with a profile in `main` that `ops` inherits, and one in `ops`."""
-    made = make_rig("main", "ops")
-    made.files.write_profiles(openai__work=api_key("openai"))
-    made.files.write_profiles("ops", zai__me=api_key("zai"))
-    return made.warm()
-
-
 def rewrite_unseen(rig: Rig, agent: str, **profiles: object) -> None:
     """Replace a store in place, under the very stamp that it had."""
     path = rig.files.profiles_path(agent)

@@ -26,6 +26,7 @@ from typing import Self, final
 import msgspec
 
 from openclaw_actors.errors import StoreBusyError
+from openclaw_actors.home.processes import is_alive
 from openclaw_actors.home.stores.atomic import not_writable
 from openclaw_actors.log import log
 
@@ -272,21 +273,10 @@ def _parse(content: bytes) -> _Holder:
 
 
 def _is_stale(holder: _Holder, modified_at: float, now: float) -> bool:
-    if holder.pid is not None and not _is_alive(holder.pid):
+    if holder.pid is not None and not is_alive(holder.pid):
         return True
     created_at = holder.created_at
     if created_at is None or created_at - now > STALE_S:
         # nothing to go by, or a time to come: a torn file, or one by a clock that was wrong
         created_at = modified_at
     return now - created_at > STALE_S
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        # another user's process, or a number that is no pid here: only its age can tell
-        return True
-    return True
