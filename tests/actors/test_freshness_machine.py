@@ -49,12 +49,14 @@ class FreshnessMachine(RuleBasedStateMachine):
         self.order: list[str] = []
         self.published: list[tuple[AgentAuth, tuple[Change, ...]]] = []
 
-    @initialize(seed=st.integers(0, 2**16))
-    def start(self, seed: int) -> None:
+    @initialize(seed=st.integers(0, 2**16), is_torn=st.booleans())
+    def start(self, seed: int, is_torn: bool) -> None:
         self.rig = Rig(self.folder, tuple(self.configured), seed, sweep_slice_checks=30)
         for agent in AGENTS:
             self.profiles[agent] = {"openai__work": api_key("openai", agent)} if agent != "lab" else None
             self._write_store(agent)
+        if is_torn:
+            self.tear_config()
         tell_published = self.rig.runtime.published
 
         def note(auth: AgentAuth, changes: tuple[Change, ...]) -> None:
