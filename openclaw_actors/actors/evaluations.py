@@ -7,6 +7,7 @@ from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, prune
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.home.stores.merge import StoreView, merge
+from openclaw_actors.ids import ProviderId
 
 
 class Evaluations:
@@ -74,6 +75,15 @@ class Evaluations:
             self._main = source
             self._views.clear()
             self._evaluations.clear()
+
+    def inherited_by(self, source: str) -> StoreFacts | None:
+        """Return the store that agents with this one inherit from; None for the one that all inherit from."""
+        return None if source == self._main else self._stores.get(self._main)
+
+    def providers_of(self, profile_ids: set[str]) -> set[ProviderId]:
+        """Return the providers of the stored profiles with some ids, in whichever store."""
+        stored = (profile for facts in self._stores.values() for profile in facts.profiles)
+        return {profile.provider for profile in stored if profile.id in profile_ids}
 
     def forget_store(self, source: str) -> None:
         """Drop a store that no agent sees any more."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pykka
@@ -84,6 +85,7 @@ class ReadingDesk:
         self._chance = chance
         for kind in ("StoresReadable", "LoginsReadable"):
             conditions.set(kind, True, "Read", "")
+        self._broken: dict[str, dict[str, None]] = {STORE_PREFIX: {}, LOGIN_PREFIX: {}}
         self._budget: Alarm | None = None
         self.board = SourceBoard()
         self.grace_is_over = False
@@ -233,7 +235,10 @@ class ReadingDesk:
 
     def forget(self, source: str) -> None:
         """Drop a source that nobody reads any more."""
+        record = self.board.records.get(source)
         self.board.forget(source)
+        if record is not None and record.problem:
+            self._show_problems(record)
         self._breaker.forget(source)
         self._remembered.forget(source)
         self._watcher.tell(UnwatchSource(source=source))
@@ -333,11 +338,17 @@ class ReadingDesk:
             return
         is_store = record.name.startswith(STORE_PREFIX)
         kind, prefix = ("StoresReadable", STORE_PREFIX) if is_store else ("LoginsReadable", LOGIN_PREFIX)
-        problems = sorted(self._explained(one) for one in self.board.of_kind(prefix) if one.problem)
-        text = "; ".join(problems[:_MAX_SHOWN])
-        if len(problems) > _MAX_SHOWN:
-            text += f"; and {len(problems) - _MAX_SHOWN} more"
-        self._conditions.set(kind, not problems, "Unreadable" if problems else "Read", text)
+        broken = self._broken[prefix]
+        if record.problem and record.name in self.board.records:
+            broken[record.name] = None
+        else:
+            broken.pop(record.name, None)
+        # the first few, not all that there are: a dead disk breaks thousands, and each of their tries comes by here
+        shown = [self.board.records[name] for name in islice(broken, _MAX_SHOWN)]
+        text = "; ".join(self._explained(one) for one in shown)
+        if len(broken) > _MAX_SHOWN:
+            text += f"; and {len(broken) - _MAX_SHOWN} more"
+        self._conditions.set(kind, not broken, "Unreadable" if broken else "Read", text)
 
     def _explained(self, record: SourceRecord) -> str:
         """Return a problem, and how often it was met: in powers of two, so that not every further try is news."""

@@ -86,7 +86,9 @@ class SharedChanges:
         old, new = self._facts.index, SharedIndex(facts, home.catalog.providers)
         self._facts.set_index(new)
         if old is not None:
-            self._make_dirty(changed_providers(old, new, self._clock.epoch()), cause_at, source)
+            self._make_dirty(
+                changed_providers(old, new, self._clock.epoch(), self._facts.providers_of), cause_at, source
+            )
         if self._lists_moved:
             self._lists_moved = False
             for record in self._roster.all():

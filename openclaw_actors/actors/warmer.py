@@ -176,7 +176,7 @@ class WarmerActor(BaseActor):
             self._shared.diffs.ask(generation, AskedDiff(dict(requires), message.reason, now))
         self._arm_grace()
         self._wakings.set_end(self._publisher.next_end())
-        self._wakings.look_at_clock()
+        self._look_at_clock()
         self._resync.set()
 
     @handles(WarmScope)
@@ -268,8 +268,7 @@ class WarmerActor(BaseActor):
 
     @handles(ClockDue)
     def _on_clock_due(self, _message: ClockDue) -> None:
-        if self._wakings.look_at_clock():
-            self._advance(self._time.went_back())
+        self._look_at_clock()
 
     @handles(ResyncDue)
     def _on_resync_due(self, _message: ResyncDue) -> None:
@@ -384,6 +383,10 @@ class WarmerActor(BaseActor):
         return self._dispatcher.spawn(
             AuthStateActor, agent.id, self._me, self._clock, self._settings, pooled=True, name=f"agent-{agent.id}"
         )
+
+    def _look_at_clock(self) -> None:
+        if self._wakings.look_at_clock():
+            self._advance(self._time.went_back())
 
     def _arm_grace(self) -> None:
         if self._wakings.set_grace():

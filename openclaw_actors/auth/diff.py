@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from openclaw_actors.auth.check import shared_candidates
 from openclaw_actors.auth.shared import SharedIndex
-from openclaw_actors.home.facts import CliFacts, StoreFacts
+from openclaw_actors.home.facts import AuthProfileConfig, CliFacts, ProfileFacts, StoreFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import ProviderId
 
 _ALSO_ACCEPTED_BY = {"openai": "openai-codex"}
 """Provider → another one whose order accepts its profiles (formats 7.6 step 2)."""
+
+_OfProvider = ProfileFacts | AuthProfileConfig
+"""What is one provider's, and in an order: stored profiles, and what the config says of them."""
 
 _REPAIRED = ProviderId("openai-codex")
 """The provider whose refused logins are replaced by inherited ones."""
@@ -24,9 +27,18 @@ _INLINE = "inline-api-key:"
 """Usage entries of configured keys are called this and the provider (formats 5.5)."""
 
 
-def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozenset[ProviderId]:
+def changed_providers(
+    old: SharedIndex, new: SharedIndex, now: float, providers_of: Callable[[set[str]], set[ProviderId]]
+) -> frozenset[ProviderId]:
     """Return the providers about which two indexes differ: by what they say of it, or by how its profiles are
     judged.
+
+    Args:
+        old: What held so far.
+        new: What holds now.
+        now: Epoch seconds.
+        providers_of: Says which providers the stored profiles with some ids are of: the config may describe a profile
+            as another provider's, which that provider then has and its own one loses.
     """
     changed: set[ProviderId] = set(old.answered) ^ set(new.answered)
     for provider in set(old.answered) & set(new.answered):
@@ -41,24 +53,30 @@ def changed_providers(old: SharedIndex, new: SharedIndex, now: float) -> frozens
         differing = {one for one in logins if _logins_of(before, one) != _logins_of(after, one)}
         changed |= _with_aliases(differing, new.answered)
         changed |= {one for one in new.answered if old.unread_for(one) != new.unread_for(one)}
-    differing = {item.provider for item in set(old.config.auth_profiles) ^ set(new.config.auth_profiles)}
+    described = set(old.config.auth_profiles) ^ set(new.config.auth_profiles)
+    differing = providers_of({item.id for item in described}) if described else set()
+    differing |= _moved(old.config.auth_profiles, new.config.auth_profiles)
     differing |= {provider for provider, _ in set(old.config.auth_order) ^ set(new.config.auth_order)}
     differing |= {one for one in new.answered if _judging(old, one) != _judging(new, one)}
     return frozenset(changed | _with_aliases(differing, new.answered))
 
 
-def changed_by_store(old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId]) -> frozenset[ProviderId]:
-    """Return the providers whose profiles or order differ between two readings of a store."""
-    differing: set[ProviderId] = set()
-    before = {profile.id: profile for profile in old.profiles}
-    after = {profile.id: profile for profile in new.profiles}
-    for name in before.keys() | after.keys():
-        one, other = before.get(name), after.get(name)
-        if one != other:
-            differing.update(profile.provider for profile in (one, other) if profile is not None)
+def changed_by_store(
+    old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId], inherited: StoreFacts | None = None
+) -> frozenset[ProviderId]:
+    """Return the providers whose profiles or order differ between two readings of a store.
+
+    Args:
+        old: The reading before.
+        new: The reading now.
+        answered: Every provider that is answered.
+        inherited: The store under this one: a profile of its id shows or hides there, whichever provider's it is.
+    """
+    differing = _moved(old.profiles, new.profiles)
+    if inherited is not None:
+        ids = {profile.id for profile in old.profiles} ^ {profile.id for profile in new.profiles}
+        differing |= {profile.provider for profile in inherited.profiles if profile.id in ids}
     differing |= {provider for provider, _ in set(old.order) ^ set(new.order)}
-    if not differing and [profile.id for profile in old.profiles] != [profile.id for profile in new.profiles]:
-        differing = {profile.provider for profile in new.profiles}
     return frozenset(_with_aliases(differing, answered))
 
 
@@ -88,6 +106,28 @@ def changed_by_usage(old: StoreFacts, new: StoreFacts, answered: Iterable[Provid
 
 def _but_for_use(windows: Windows | None) -> Windows:
     return msgspec.structs.replace(windows, last_used=None) if windows is not None else Windows()
+
+
+def _moved(old: Iterable[_OfProvider], new: Iterable[_OfProvider]) -> set[ProviderId]:
+    """Return the providers of which two sequences have other items, or the same ones in another order."""
+    differing: set[ProviderId] = set()
+    before, after = _grouped(old), _grouped(new)
+    for group in before.keys() | after.keys():
+        if before.get(group) != after.get(group):
+            differing |= {item.provider for item in (*before.get(group, ()), *after.get(group, ()))}
+    return differing
+
+
+def _grouped(items: Iterable[_OfProvider]) -> dict[ProviderId, list[_OfProvider]]:
+    """Return the items by whose order they are in; those that another provider accepts are in that one's, too."""
+    groups: dict[ProviderId, list[_OfProvider]] = {}
+    for item in items:
+        group = auth_provider(item.provider)
+        groups.setdefault(group, []).append(item)
+        other = _ALSO_ACCEPTED_BY.get(group)
+        if other is not None:
+            groups.setdefault(ProviderId(other), []).append(item)
+    return groups
 
 
 def _judging(index: SharedIndex, provider: ProviderId) -> tuple[object, ...]:
