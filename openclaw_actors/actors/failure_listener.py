@@ -12,15 +12,23 @@ can't be written is kept and tried again, ever more slowly. A report for an agen
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.actors.early_reports import EarlyReports
 from openclaw_actors.actors.unwritten_usage import Step, UnwrittenUsage
-from openclaw_actors.auth.failures import Effect, after_failure, after_success, backoff_from_json, cleared, effect_of
+from openclaw_actors.auth.failures import (
+    Effect,
+    active_windows,
+    after_failure,
+    after_success,
+    backoff_from_json,
+    cleared,
+    effect_of,
+)
 from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows, latest_time, newest_time, prune
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
@@ -49,15 +57,8 @@ from openclaw_actors.settings import Settings
 
 LedgerBook = dict[LedgerKey, LedgerEntry]
 
-_Report = ReportFailure | ReportSuccess
-
 _LONGEST_DELAY_S = 300.0
 """How long a write that keeps failing waits for its next try, at most."""
-_EARLY_CHECK_S = 0.05
-_EARLY_WAIT_S = 10.0
-"""How often it is looked, and for how long, whether the agent of an early report is published."""
-_MOST_EARLY = 1000
-"""How many early reports wait; of more, the newest."""
 
 
 class FailureListener(BaseActor):
@@ -90,14 +91,11 @@ class FailureListener(BaseActor):
         self._waiting: dict[StoreId, UnwrittenUsage] = {}
         self._memory_only: dict[StoreId, str] = {}
         self._flushing = False
-        self._early: deque[_Report] = deque()
-        self._reminder: _Report | None = None
-        """An early report that an alarm tells again: its coming is the time to look at all of them."""
+        self._early = EarlyReports(self.actor_ref, warmer, dispatcher, prepared)
 
     def on_stop(self) -> None:
         """Leave no early report without an answer."""
-        for report in self._early:
-            self._warmer.tell(ReportAnswered(generation=report.generation))
+        self._early.give_up()
 
     def _on_handler_error(self, message: object, error: BaseException) -> None:
         if isinstance(message, ReportFailure | ReportSuccess):
@@ -107,7 +105,7 @@ class FailureListener(BaseActor):
 
     @handles(ReportFailure)
     def _on_report_failure(self, message: ReportFailure) -> None:
-        if self._waits(message):
+        if self._early.waits(message):
             return
         self._counters.failures_reported += 1
         found = self._find(message.agent_id, message.evidence_id)
@@ -131,12 +129,18 @@ class FailureListener(BaseActor):
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
         observed_ms = _ms(message.observed_at)
+        if known is not None and _resting(windows, observed_ms) == _resting(known, observed_ms) != []:
+            # another reason inside a window that stays as it is: counted, and nobody's answer is another one
+            self._ledger[_key(candidate)] = LedgerEntry(windows, observed_ms)
+            self._warmer.tell(ReportAnswered(generation=message.generation))
+            self._write(candidate, step)
+            return
         self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
         self._write(candidate, step)
 
     @handles(ReportSuccess)
     def _on_report_success(self, message: ReportSuccess) -> None:
-        if self._waits(message):
+        if self._early.waits(message):
             return
         self._counters.successes_reported += 1
         found = self._find(message.agent_id, message.evidence_id)
@@ -189,34 +193,6 @@ class FailureListener(BaseActor):
                         followed=True,
                     )
         self._warmer.tell(warm)
-
-    # ------------------------------------------------------------------------------------------------- early reports
-
-    def _waits(self, report: _Report) -> bool:
-        """Put a report aside whose agent isn't published yet, and tell whether it was."""
-        if report is self._reminder:
-            self._reminder = None
-            # each is told again when its agent is there or has taken too long; its handler finds that out again
-            looked_at, self._early = self._early, deque()
-            for one in looked_at:
-                if self._is_early(one):
-                    self._early.append(one)
-                else:
-                    tell(self.actor_ref, one)
-        elif not self._is_early(report):
-            return False
-        else:
-            self._early.append(report)
-            if len(self._early) > _MOST_EARLY:
-                self._warmer.tell(ReportAnswered(generation=self._early.popleft().generation))
-        if self._early and self._reminder is None:
-            self._reminder = self._early[0]
-            self._dispatcher.tell_later(_EARLY_CHECK_S, self.actor_ref, self._reminder)
-        return True
-
-    def _is_early(self, report: _Report) -> bool:
-        waited_s = self._dispatcher.clock.monotonic() - report.cause_at
-        return report.agent_id not in self._map.agents and waited_s < _EARLY_WAIT_S
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -379,6 +355,11 @@ def _failed(
 def _ms(epoch_s: float) -> int:
     """Return milliseconds as they are written to disk: a report is as old there as here."""
     return int(epoch_s * 1000)
+
+
+def _resting(windows: Windows, now_ms: int) -> list[tuple[object, ...]]:
+    """Return what rests until when, and what that means, whatever its reason."""
+    return [(window.kind, window.effect, window.until_ms, window.model) for window in active_windows(windows, now_ms)]
 
 
 def _rests(windows: Windows | None) -> bool:

@@ -19,6 +19,9 @@ from openclaw_actors.wants import Wants
 
 _NO_REVISION = Revision(0)
 
+_MOST_OLD = 64
+"""How many ends of answers that were replaced are kept beside the current ones, at least, before they are dropped."""
+
 
 class Publisher:
     """Swaps agents' answers in the prepared map."""
@@ -44,8 +47,16 @@ class Publisher:
         self._moved_from: dict[int, tuple[HomeReading | None, bool]] = {}
 
     def set_home(self, home: HomeReading) -> None:
-        """Publish with these model rows from now on."""
+        """Publish with these model rows from now on.
+
+        Answers that list the same by them go with them at once, which nobody can tell: or each agent would keep the
+        config alive that it was last published with.
+        """
         self._home = home
+        self._moved_from.clear()
+        for auth in self._map.agents.values():
+            if not self.lists_moved(auth):
+                auth.home = home
         self._moved_from.clear()
 
     def lists_moved(self, auth: AgentAuth) -> bool:
@@ -104,7 +115,7 @@ class Publisher:
         if generation is not None:
             floor, newer, table = self._accept(old, table, generation, providers, overtaken)
         differing = old.table.differing(table)
-        moved = bool(differing) or old.agent != agent or old.view.profiles != view.profiles or self.lists_moved(old)
+        moved = bool(differing) or old.agent != agent or _shown(old.view) != _shown(view) or self.lists_moved(old)
         auth = AgentAuth(
             agent,
             table,
@@ -139,6 +150,7 @@ class Publisher:
 
     def retire(self, agent_id: AgentId) -> None:
         """Take away the answers of an agent that the config no longer has."""
+        self._noted.pop(agent_id, None)
         gone = self._map.agents.pop(agent_id, None)
         if gone is not None:
             self._map.last_revisions[agent_id] = gone.revision
@@ -205,9 +217,19 @@ class Publisher:
         if ends is not None and self._noted.get(auth.agent_id) != ends:
             self._noted[auth.agent_id] = ends
             heapq.heappush(self._ends, (ends, auth.agent_id))
+            if len(self._ends) > 2 * len(self._noted) + _MOST_OLD:
+                # of answers that were replaced before they ended; none of them would go before its time comes
+                self._ends = [(moment, agent_id) for agent_id, moment in self._noted.items()]
+                heapq.heapify(self._ends)
 
     def _pop_end(self) -> AgentId:
         ends, agent_id = heapq.heappop(self._ends)
         if self._noted.get(agent_id) == ends:
             del self._noted[agent_id]
         return agent_id
+
+
+def _shown(view: StoreView) -> list[tuple[object, ...]]:
+    """Return what readers are shown of the stored profiles."""
+    shown = zip(view.profiles, view.owners, strict=True)
+    return [(profile.id, profile.provider, profile.kind, owner) for profile, owner in shown]

@@ -63,7 +63,8 @@ class Readings:
         try:
             return self._read_whole(source)
         except HomeError as error:  # its text is secret-free and names file and remedy
-            stamps = tuple((path, stamp(path)) for path in dict.fromkeys(error.looked_at))
+            paths = error.looked_at or self.default_paths(source)
+            stamps = tuple((path, stamp(path)) for path in dict.fromkeys(paths))
             return Reading(facts=None, stamps=stamps, problem=str(error))
 
     def _read_whole(self, source: str) -> Reading:

@@ -17,6 +17,15 @@ class Replaced(msgspec.Struct, frozen=True, gc=False):
     """When it was found, epoch milliseconds."""
     blamed: bytes
     """Digest of the secret that the failures before that were about: one that comes back is refused still."""
+    failed_ms: int
+    """The last failure that was known by then, epoch milliseconds."""
+
+    def follows(self, windows: Windows, now_ms: int) -> bool:
+        """Tell whether it came after the failures in some windows; by a clock that was set back since, too."""
+        failed_ms = windows.last_failure_at or 0
+        if self.at_ms > now_ms >= failed_ms:
+            return failed_ms == self.failed_ms
+        return failed_ms <= self.at_ms
 
 
 class Remembered:
@@ -34,7 +43,7 @@ class Remembered:
         """Remember good facts and return them as they are to be believed: without refusals of replaced secrets."""
         if isinstance(facts, StoreFacts):
             self._note_replaced(source, facts, now_ms)
-            facts = self._without_old_refusals(source, facts)
+            facts = self._without_old_refusals(source, facts, now_ms)
         self.facts[source] = facts
         return facts
 
@@ -55,10 +64,14 @@ class Remembered:
                 continue
             key = (source, profile.id)
             known, windows = self.replaced.get(key), usage.get(profile.id)
-            is_newer = known is None or (windows is not None and (windows.last_failure_at or 0) > known.at_ms)
-            self.replaced[key] = Replaced(now_ms, digest if known is None or is_newer else known.blamed)
+            failed_ms = (windows.last_failure_at or 0) if windows is not None else 0
+            is_newer = known is None or failed_ms > known.at_ms
+            self.replaced[key] = Replaced(now_ms, digest if known is None or is_newer else known.blamed, failed_ms)
+        there = {profile.id for profile in facts.profiles}
+        for key in [key for key in self.replaced if key[0] == source and key[1] not in there]:
+            del self.replaced[key]
 
-    def _without_old_refusals(self, source: str, facts: StoreFacts) -> StoreFacts:
+    def _without_old_refusals(self, source: str, facts: StoreFacts, now_ms: int) -> StoreFacts:
         """Drop windows in which an earlier secret was refused: the file keeps them by name, whatever the secret."""
         if not facts.usage or not self.replaced:
             return facts
@@ -66,8 +79,7 @@ class Remembered:
         usage = []
         for name, windows in facts.usage:
             known = self.replaced.get((source, name))
-            is_old = known is not None and (windows.last_failure_at or 0) <= known.at_ms
-            if known is not None and is_old and digests.get(name) != known.blamed:
+            if known is not None and known.follows(windows, now_ms) and digests.get(name) != known.blamed:
                 windows = _without_refusals(windows)
             usage.append((name, windows))
         return facts if tuple(usage) == facts.usage else msgspec.structs.replace(facts, usage=tuple(usage))

@@ -67,7 +67,7 @@ class Resync:
 
     def begin(self) -> None:
         """Begin a round, unless the last one still goes on."""
-        if self._left:
+        if self._left or self._next_step is not None:
             return
         self._counters.resyncs += 1
         self._watcher.tell(CheckStamps())
@@ -92,7 +92,14 @@ class Resync:
             self._step_in(self._settle_s)
 
     def found(self, source: str) -> None:
-        """Note a source that is not what it was; whether an event tells of that shows in a while."""
+        """Note a source that is not what it was; whether an event tells of that shows in a while.
+
+        A source that an event has told of since its last good reading (it waits for its turn, or can't be read) is as
+        it was told to be.
+        """
+        record = self._desk.board.records.get(source)
+        if record is None or record.alarm is not None or record.hinted or record.problem:
+            return
         self._found.setdefault(source, self._clock.monotonic())
         if self._next_step is None:
             self._step_in(self._settle_s)

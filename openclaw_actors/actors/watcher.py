@@ -76,6 +76,7 @@ class WatcherActor(BaseActor):
         self._watcher: FileWatcher | None = None
         self._stamps: dict[str, Stamps] = {}
         self._sources_of: dict[str, set[str]] = {}
+        self._compared: dict[str, Stamps] = {}
         self._unchecked: set[str] = set()
         self._checking: set[str] = set()
         self._arming = False
@@ -120,6 +121,7 @@ class WatcherActor(BaseActor):
         self._version += 1
         for path, _ in self._stamps.pop(message.source, ()):
             self._drop(path, message.source)
+        self._compared.pop(message.source, None)
         self._unchecked.discard(message.source)
         self._arm()
 
@@ -144,13 +146,15 @@ class WatcherActor(BaseActor):
     @handles(CheckStamps)
     def _on_check_stamps(self, _message: CheckStamps) -> None:
         known = dict(self._stamps)
+        self._compared |= known
         self._read(lambda: _drifted(known), resync=True)
 
     @handles(StampsChecked)
     def _on_stamps_checked(self, message: StampsChecked) -> None:
         for source, stamps in message.drifted:
-            if source in self._stamps:
-                # what can't be read stays different from its last reading; it is one change all the same
+            if self._stamps.get(source) is self._compared.get(source):
+                # unless a reading has brought newer ones meanwhile; what can't be read stays different from its last
+                # reading, and is one change all the same
                 self._stamps[source] = stamps
         drifted = {source for source, _ in message.drifted}
         if not message.resync:
@@ -203,6 +207,7 @@ class WatcherActor(BaseActor):
         self._arming_version = self._version
         paths = tuple(self._sources_of)
         fresh = {source: self._stamps[source] for source in self._unchecked}
+        self._compared |= fresh
         self._checking, self._unchecked = self._unchecked, set()
 
         def arm() -> Drift:

@@ -3,9 +3,11 @@
 Pure: no I/O, no clock (`now_ms` is passed), no state. The numbers are OpenClaw 2026.5.22's (usage.ts, state.ts;
 formats 7.1-7.5).
 
-One deliberate difference from it: a failure with the *same* reason inside its own window, while that is active, is a
+Two deliberate differences from it. A failure with the *same* reason inside its own window, while that is active, is a
 concurrent one (requests already under way when the first came back) and counts nothing. OpenClaw counts it, so that a
 burst of ten refusals looks like ten offences. It may still widen a cooldown from one model to the whole profile.
+And while a window is active in which the secret was refused, a passing failure (a rate limit that was already under
+way) doesn't take the refusal's place: a refused secret is not un-hidden by a weaker reason.
 """
 
 from __future__ import annotations
@@ -276,6 +278,8 @@ def after_failure(
         until = active_until or min(now_ms + length, _LONGEST_MS)
         return msgspec.structs.replace(counted, disabled_until=until, disabled_reason=reason)
     length = _COOLDOWN_STEPS_MS[min(errors, len(_COOLDOWN_STEPS_MS)) - 1]
+    if active_until is not None and effect_of(_cooldown_reason(current)) is Effect.REJECTED is not effect_of(reason):
+        return counted
     # inside an active window of another reason the model is not kept: two different troubles are the profile's
     only_model = (model or None) if reason == "rate_limit" and active_until is None else None
     return msgspec.structs.replace(
