@@ -9,7 +9,11 @@ from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """One answer that is not what it was. The first publication of an agent is no change."""
+    """One answer that is not what it was.
+
+    The first publication of an agent is no change. When an agent leaves the config each of its answers becomes
+    `missing` (reason `agent-removed`), and should it come back each changes from that (`agent-returned`).
+    """
 
     sequence: int
     """Orders the changes of all agents in this process."""

@@ -6,7 +6,7 @@
     AuthState ───► WarmerActor        SweepFinished
     FailureListener ► WarmerActor     LedgerChanged (priority), ReportAnswered, WarmScope
     WarmerActor ─► itself (alarms)    ReadDue, GraceOver, BudgetOver, TimePassed, ClockDue, ResyncDue,
-                                      ResyncStep, BreakerDue, UseDue
+                                      ResyncStep, BreakerDue, UseDue, ContinuePatching
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
@@ -154,6 +154,10 @@ class ResyncStep(Message, frozen=True, kw_only=True):
 
 class UseDue(Message, frozen=True, kw_only=True):
     """An alarm: patch the answers that depend on when credentials were last used."""
+
+
+class ContinuePatching(Message, frozen=True, kw_only=True):
+    """The WarmerActor tells itself to go on with patches after letting others run."""
 
 
 class BreakerDue(Message, frozen=True, kw_only=True):

@@ -141,10 +141,10 @@ class Answers:
             cause_at=self._clock.monotonic(),
         )
 
-    def retire_strangers(self) -> None:
+    def retire_strangers(self, cause_at: float) -> None:
         """Take away the answers of agents that the roster doesn't have: they left while the warmer was dead."""
         for agent_id in [agent_id for agent_id in self._map.agents if agent_id not in self._roster.agents]:
-            self._publisher.retire(agent_id)
+            self._publisher.retire(agent_id, cause_at)
 
     def _stale(self, record: AgentRecord) -> frozenset[ProviderId] | None:
         return self._desk.stale(record.own, self._roster.main)

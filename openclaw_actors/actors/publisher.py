@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Collection
 
 from openclaw_actors.auth.cells import CellTable
-from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.auth.verdict import Cell, State, Verdict
 from openclaw_actors.catalog.home_reading import HomeReading, lists_differ
 from openclaw_actors.changes import Change
 from openclaw_actors.clock import Clock
@@ -14,10 +14,13 @@ from openclaw_actors.counters import Counters
 from openclaw_actors.home.facts import AgentConfig
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
-from openclaw_actors.prepared import AgentAuth, PreparedMap
+from openclaw_actors.prepared import AgentAuth, PreparedMap, bare_verdict
 from openclaw_actors.wants import Wants
 
 _NO_REVISION = Revision(0)
+
+REMOVED, RETURNED = "agent-removed", "agent-returned"
+"""Reasons of the changes of an agent that leaves the config, and of one that comes back."""
 
 _MOST_OLD = 64
 """How many ends of answers that were replaced are kept beside the current ones, at least, before they are dropped."""
@@ -97,10 +100,11 @@ class Publisher:
         """
         old = self._map.agents.get(agent.id)
         if old is None:
+            last = self._map.last_revisions.pop(agent.id, None)
             auth = AgentAuth(
                 agent,
                 table,
-                revision=Revision(self._map.last_revisions.pop(agent.id, _NO_REVISION) + 1),
+                revision=Revision((last or _NO_REVISION) + 1),
                 generation=generation or Generation(0),
                 newer={},
                 stale=stale,
@@ -109,7 +113,8 @@ class Publisher:
                 wants=self._wants,
                 shown_in=self._map,
             )
-            self._swap(auth, ())
+            # of one that is new nobody holds anything; of one that was there before they hold that it isn't any more
+            self._swap(auth, () if last is None else self._comings(auth, cause_at))
             return True
         floor, newer = old.generation, old.newer
         if generation is not None:
@@ -128,32 +133,20 @@ class Publisher:
             wants=self._wants,
             shown_in=self._map,
         )
-        changes = []
-        latency_s = max(0.0, self._clock.monotonic() - cause_at)
-        for provider in differing:
-            self._map.sequence += 1
-            changes.append(
-                Change(
-                    sequence=self._map.sequence,
-                    agent_id=agent.id,
-                    revision=auth.revision,
-                    provider=provider,
-                    old=old.verdict(provider),
-                    new=auth.verdict(provider),
-                    reason=reason,
-                    generation=auth.generation_of(provider),
-                    latency_s=latency_s,
-                )
-            )
-        self._swap(auth, tuple(changes))
+        changes = tuple(
+            self._change(auth, provider, old.verdict(provider), auth.verdict(provider), reason, cause_at)
+            for provider in differing
+        )
+        self._swap(auth, changes)
         return bool(changes)
 
-    def retire(self, agent_id: AgentId) -> None:
-        """Take away the answers of an agent that the config no longer has."""
+    def retire(self, agent_id: AgentId, cause_at: float) -> None:
+        """Take away the answers of an agent that the config no longer has, and tell of each that was one."""
         self._noted.pop(agent_id, None)
         gone = self._map.agents.pop(agent_id, None)
         if gone is not None:
-            self._map.last_revisions[agent_id] = gone.revision
+            self._map.last_revisions[agent_id] = Revision(gone.revision + 1)
+            self._on_published(gone, self._goings(gone, cause_at))
 
     def agents_ending(self, now: float) -> list[AgentId]:
         """Return the agents some of whose answers time has changed by now (epoch seconds)."""
@@ -174,6 +167,46 @@ class Publisher:
                 return moment
             self._pop_end()
         return None
+
+    def _comings(self, auth: AgentAuth, cause_at: float) -> tuple[Change, ...]:
+        """Return the changes of an agent that is back: from nothing to what it has."""
+        return tuple(
+            self._change(auth, provider, _absent(self._map, auth, provider), verdict, RETURNED, cause_at)
+            for provider, verdict in auth.verdicts.items()
+            if verdict.state is not State.MISSING
+        )
+
+    def _goings(self, gone: AgentAuth, cause_at: float) -> tuple[Change, ...]:
+        """Return the changes of an agent that has left: from what it had to nothing."""
+        return tuple(
+            self._change(gone, provider, verdict, _absent(self._map, gone, provider), REMOVED, cause_at, later=1)
+            for provider, verdict in gone.verdicts.items()
+            if verdict.state is not State.MISSING
+        )
+
+    def _change(
+        self,
+        auth: AgentAuth,
+        provider: str,
+        old: Verdict,
+        new: Verdict,
+        reason: str,
+        cause_at: float,
+        *,
+        later: int = 0,
+    ) -> Change:
+        self._map.sequence += 1
+        return Change(
+            sequence=self._map.sequence,
+            agent_id=auth.agent_id,
+            revision=Revision(auth.revision + later),
+            provider=ProviderId(provider),
+            old=old,
+            new=new,
+            reason=reason,
+            generation=auth.generation_of(ProviderId(provider)),
+            latency_s=max(0.0, self._clock.monotonic() - cause_at),
+        )
 
     def _accept(
         self,
@@ -227,6 +260,19 @@ class Publisher:
         if self._noted.get(agent_id) == ends:
             del self._noted[agent_id]
         return agent_id
+
+
+def _absent(prepared: PreparedMap, auth: AgentAuth, provider: str) -> Verdict:
+    """Return what readers are told of an agent that the config doesn't have."""
+    main = prepared.of_main()
+    return bare_verdict(
+        auth.agent_id,
+        ProviderId(provider),
+        State.MISSING,
+        f"unknown agent {auth.agent_id!r}: it is not in the config",
+        presence=main is not None and main is not auth and main.verdict(provider).presence,
+        generation=auth.generation_of(ProviderId(provider)),
+    )
 
 
 def _shown(view: StoreView) -> list[tuple[object, ...]]:

@@ -105,9 +105,9 @@ class SharedChanges:
         """Bring the agents in line with the config, and warm those that are new or see another store."""
         change = self._roster.reconcile(config)
         for gone in change.retired:
-            self._publisher.retire(gone.config.id)
+            self._publisher.retire(gone.config.id, cause_at)
             self._sweeps.answered(gone.config.id, gone.wanted_generations())
-        self._answers.retire_strangers()
+        self._answers.retire_strangers(cause_at)
         for redescribed in change.redescribed:
             self._answers.republish(redescribed)
         if not change.to_warm:

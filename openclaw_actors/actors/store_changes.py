@@ -19,7 +19,7 @@ from openclaw_actors.auth.diff import changed_by_store, changed_by_usage
 from openclaw_actors.counters import Counters
 from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.ids import AgentId, ProviderId
-from openclaw_actors.messages import UseDue
+from openclaw_actors.messages import ContinuePatching, UseDue
 
 _REASON = "credentials-changed"
 
@@ -29,7 +29,7 @@ _USE_DELAY_S = 1.0
 and say no more than which of several good credentials is the next one."""
 
 _SLICE = 16
-"""How many agents' answers follow before other messages have their turn: a slice takes 1-4 ms (measured)."""
+"""How many agents' answers are patched before other messages have their turn: a slice takes 1-4 ms (measured)."""
 
 
 class StoreChanges:
@@ -55,7 +55,9 @@ class StoreChanges:
         self._answers = answers
         self._counters = counters
         self._used: dict[str, tuple[set[ProviderId], float]] = {}
-        self._behind: deque[tuple[AgentId, frozenset[ProviderId], float]] = deque()
+        self._behind: deque[tuple[AgentId, frozenset[ProviderId], bool, float]] = deque()
+        """Agents whose answers are still to be patched: with what, whether it was only used, and when that was seen."""
+        self._goes_on = False
 
     def take(self, taken: TakenReading) -> None:
         """Take in a good reading of a store, or note that there never was one."""
@@ -84,26 +86,35 @@ class StoreChanges:
         if old.windows_digest != new.windows_digest:
             self._counters.window_patches += 1
             rested, used = (providers - changed for providers in changed_by_usage(old, new, index.answered))
-            for user in users if rested else ():
-                self._answers.patch(user, rested, cause_at)
+            if rested:
+                self._behind.extendleft((user.config.id, rested, False, cause_at) for user in reversed(users))
+                self.go_on()
             if used:
-                if not self._used and not self._behind:
+                if not self._used:
                     self._dispatcher.tell_later(_USE_DELAY_S, self._actor, UseDue())
                 self._used.setdefault(source, (set(), cause_at))[0].update(used)
 
     def follow_use(self) -> None:
-        """Patch the answers that depend on when credentials were last used: some agents at a time."""
-        if not self._behind:
-            for source, (used, cause_at) in self._used.items():
-                providers = frozenset(used)
-                self._behind.extend((user.config.id, providers, cause_at) for user in self._roster.users(source))
-            self._used.clear()
+        """Begin to patch the answers that depend on when credentials were last used."""
+        for source, (used, cause_at) in self._used.items():
+            providers = frozenset(used)
+            self._behind.extend((user.config.id, providers, True, cause_at) for user in self._roster.users(source))
+        self._used.clear()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Patch the next agents' answers, and let others have their turn before the rest."""
         for _ in range(min(_SLICE, len(self._behind))):
-            agent_id, used_ones, cause_at = self._behind.popleft()
+            agent_id, providers, only_used, cause_at = self._behind.popleft()
             record = self._roster.agents.get(agent_id)
             if record is not None:
-                self._answers.patch(record, self._answers.that_use_decides(record, used_ones), cause_at)
-        if self._behind:
-            tell(self._actor, UseDue())
-        elif self._used:
-            self._dispatcher.tell_later(_USE_DELAY_S, self._actor, UseDue())
+                changed = self._answers.that_use_decides(record, providers) if only_used else providers
+                self._answers.patch(record, changed, cause_at)
+        if self._behind and not self._goes_on:
+            self._goes_on = True
+            tell(self._actor, ContinuePatching())
+
+    def on_continue(self) -> None:
+        """Go on."""
+        self._goes_on = False
+        self.go_on()

@@ -56,6 +56,7 @@ from openclaw_actors.messages import (
     BreakerDue,
     BudgetOver,
     ClockDue,
+    ContinuePatching,
     GraceOver,
     LedgerChanged,
     ReadDue,
@@ -282,6 +283,11 @@ class WarmerActor(BaseActor):
     @handles(UseDue)
     def _on_use_due(self, _message: UseDue) -> None:
         self._stores.follow_use()
+        self._wakings.set_end(self._publisher.next_end())
+
+    @handles(ContinuePatching)
+    def _on_continue_patching(self, _message: ContinuePatching) -> None:
+        self._stores.on_continue()
         self._wakings.set_end(self._publisher.next_end())
 
     @handles(BreakerDue)

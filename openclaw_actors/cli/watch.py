@@ -130,7 +130,11 @@ def _write_change(change: Change, seen_at: float, *, as_json: bool) -> None:
 
 
 def _says_the_same(change: Change) -> bool:
-    """Tell whether only what the answer shadows, or its wording, has changed: nothing that a line could show."""
+    """Tell whether a line would show nothing: only what the answer shadows, or its wording, has changed, or another
+    line says it.
+    """
+    if change.reason in ("agent-removed", "agent-returned"):
+        return True  # one line says so for all of them
     old, new = change.old, change.new
     return (old.state, old.presence, old.valid_until, old.evidence) == (
         new.state,

@@ -323,3 +323,76 @@ def test_a_recheck_is_answered_by_stores_that_were_read_with_the_new_variables(m
     verdict = rig.verdict("ops", "zai")
     assert (str(verdict.state), verdict.fresh) == ("usable", True)
     assert verdict.generation >= generation
+
+
+def test_who_follows_the_changes_knows_of_an_agent_that_left_and_came_back(make_rig: MakeRig) -> None:
+    """Each answer of an agent that leaves becomes missing, and what it has when it is back is told too: a copy that is
+    kept by changes alone is right.
+    """
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.warm()
+    feed, _ = rig.runtime.notifier.follow(lambda: None)
+    rig.files.write_agents("main")
+    rig.touch(HOME_SOURCE)
+    gone = {(one.provider, one.reason, str(one.new.state)) for one in iter(feed.take, None) if one.agent_id == "ops"}
+    assert ("zai", "agent-removed", "missing") in gone
+    rig.files.write_profiles("ops", groq__me=api_key("groq"))
+    rig.files.write_agents("main", "ops")
+    rig.touch(HOME_SOURCE)
+    back = [one for one in iter(feed.take, None) if one.agent_id == "ops"]
+    assert {(one.provider, str(one.old.state), str(one.new.state)) for one in back} >= {("groq", "missing", "usable")}
+    assert {one.reason for one in back} == {"agent-returned"}
+    assert {one.revision for one in back} == {rig.auth("ops").revision}
+
+
+def test_windows_of_many_agents_are_patched_slice_by_slice(make_rig: MakeRig) -> None:
+    """A rest that another process wrote shows for all who inherit the credential, and holds up no refusal."""
+    names = [f"a{number}" for number in range(40)]
+    rig = make_rig("main", *names)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    for name in names:
+        rig.files.write_profiles(name, groq__me=api_key("groq", name))
+    rig.warm()
+    until = int((rig.clock.epoch() + 60) * 1000)
+    rig.files.write_usage(openai__work={"cooldownUntil": until, "cooldownReason": "overloaded"})
+    rig.touch(rig.store(), run=False)
+    rig.step_until(lambda: rig.state("main") == "cooldown" or rig.state("a0") == "cooldown")
+    assert {rig.state(name) for name in names} == {"cooldown", "usable"}
+    rig.report_failure("groq:me", "auth", agent_id="a39")
+    rig.step_until(lambda: rig.state("a39", "groq") == "rejected")
+    assert "usable" in {rig.state(name) for name in names}
+    rig.run()
+    assert {rig.state(name) for name in names} == {"cooldown"}
+
+
+def test_a_rotated_key_is_no_other_revision(make_rig: MakeRig) -> None:
+    """What no reader can tell from what was there is not published as something new."""
+    rig = make_rig("main")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    revision = rig.auth().revision
+    rig.files.write_profiles(openai__work=api_key("openai", "another"))
+    rig.touch(rig.store())
+    assert rig.auth().revision == revision
+
+
+def test_answers_keep_no_old_config_alive(make_rig: MakeRig) -> None:
+    """However many edits a config has seen, agents hold the newest one that lists what they list."""
+    rig = make_rig("main", "ops", "lab").warm()
+    for number in range(5):
+        rig.files.write_agents("main", {"id": "ops", "name": f"name {number}"}, "lab")
+        rig.touch(HOME_SOURCE)
+    assert {id(auth.home) for auth in rig.map.agents.values()} == {id(rig.warmer._desk.home)}
+
+
+def test_ends_that_never_come_are_forgotten(make_rig: MakeRig) -> None:
+    """A token that is replaced again and again leaves no trace of the moments at which the earlier ones would end."""
+    rig = make_rig("main", "ops").warm()
+    for number in range(300):
+        expires = int((rig.clock.epoch() + 86_400 + number) * 1000)
+        rig.files.write_profiles(
+            groq__me={"type": "token", "provider": "groq", "token": "canary-t", "expires": expires}
+        )
+        rig.touch(rig.store())
+    assert len(rig.warmer._publisher._ends) < 100

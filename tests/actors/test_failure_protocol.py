@@ -572,3 +572,26 @@ def test_a_flush_gives_up_on_a_store_that_cannot_be_written(rig: Rig) -> None:
     rig.dispatcher.fail_read(source, StoreReadOnlyError("the disk is full"))
     rig.run()
     assert rig.runtime._flushed.is_set()
+
+
+def test_a_storm_of_mixed_reasons_costs_two_checks_at_most(rig: Rig) -> None:
+    """Whatever the reasons are, failures inside a window that stays as it is are counted, and that is all."""
+    before = rig.stats()
+    for number in range(1000):
+        rig.report_failure(reason=("rate_limit", "timeout", "overloaded")[number % 3])
+        rig.run()
+    counted = rig.since(before)
+    assert counted["failures_reported"] == 1000
+    assert counted["provider_checks"] <= 2 * len(rig.map.agents) * 4
+    assert rig.state() == "cooldown"
+    assert not rig.open_generations()
+
+
+def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
+    """A rate limit that comes back after a refusal, within its window, leaves the credential refused."""
+    rig.report_failure(reason="auth")
+    rig.advance(1.0)
+    rig.report_failure(reason="rate_limit")
+    rig.advance(1.0)
+    rig.touch(rig.store())
+    assert rig.state() == "rejected"

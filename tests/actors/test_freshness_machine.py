@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from rig import CODEX, HOME_SOURCE, Rig, api_key, custom
 
+from openclaw_actors.actors.publisher import REMOVED, RETURNED
 from openclaw_actors.actors.wakings import CLOCK_LOOK_S
 from openclaw_actors.auth.verdict import Verdict
 from openclaw_actors.changes import Change
@@ -298,10 +299,22 @@ class FreshnessMachine(RuleBasedStateMachine):
         sequences = [change.sequence for _, changes in self.published for change in changes]
         assert sequences == list(range(1, len(sequences) + 1))
         shown: dict[str, AgentAuth] = {}
+        mirror: dict[tuple[str, str], Verdict] = {}
         for auth, changes in self.published:
             before = shown.get(auth.agent_id)
             shown[auth.agent_id] = auth
             for change in changes:
+                cell = (change.agent_id, change.provider)
+                assert cell not in mirror or _said(mirror[cell])[:6] == _said(change.old)[:6], "nothing is left out"
+                mirror[cell] = change.new
+                if change.reason == REMOVED:
+                    assert shown.pop(auth.agent_id, auth) is auth
+                    assert (change.new.state, change.revision) == ("missing", auth.revision + 1)
+                    continue
+                if change.reason == RETURNED:
+                    assert before is None
+                    assert change.old.state == "missing"
+                    continue
                 assert before is not None, "a first publication is no change"
                 assert change.revision == auth.revision > before.revision
                 assert _said(change.old) == _said(before.verdict(change.provider))
