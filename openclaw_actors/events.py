@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from openclaw_actors.auth.failures import cleared, normalise_reason
-from openclaw_actors.errors import ForkedError, NotRunningError, StoreError
+from openclaw_actors.errors import (
+    ForkedError,
+    NotRunningError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnreadableError,
+)
 from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.providers import auth_provider, normalise_provider
+from openclaw_actors.home.stores.json_files import PROFILES_FILE
 from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
 from openclaw_actors.messages import ForgetUsage, ForgiveScope, ReportFailure, ReportSuccess, Reread, WarmScope
-from openclaw_actors.prepared import PreparedMap
+from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.reads import Reads
 from openclaw_actors.runtime import Runtime
 from openclaw_actors.scope import Scope
@@ -64,7 +72,7 @@ class Events(Reads):
         self._refresh_environment()
         scope = Scope.product(
             None if agent_id is None else (self._agent_id(agent_id),),
-            None if provider is None else (normalise_provider(provider),),
+            None if provider is None else (normalise_provider(_text("provider", provider)),),
         )
         warm = self._make_warm(scope, "recheck", Reread.ALL)
         self._runtime.listener.tell(ForgiveScope(warm=warm, evidence_id=None, observed_at=self._runtime.clock.epoch()))
@@ -73,7 +81,8 @@ class Events(Reads):
     def report_failure(
         self, evidence_id: str, reason: str, *, agent_id: str | None = None, model: str | None = None
     ) -> Generation:
-        """Report that a provider refused a credential. It stops counting at once; its provider is checked again.
+        """Report that a provider refused a credential. It stops counting at once, some hundred microseconds after the
+        call and before anything is checked again; `aio.fresh` with the generation waits for the check.
 
         Args:
             evidence_id: A profile id, `env:NAME` or `config:PROVIDER`, as `Verdict.evidence.id` has it.
@@ -102,33 +111,55 @@ class Events(Reads):
         Raises:
             StoreBusyError: A live process holds the store's lock.
             StoreReadOnlyError: The store can't be written.
+            StoreUnreadableError: The store is broken; it is left as it is.
+            StoreError: There is no such profile, or the change was not published within 30 s.
+            NotRunningError: The supervisor isn't running, or was stopped before it published the change.
         """
         self._wait_answered(self._log_out(provider, agent_id, profile_id))
 
     def _log_out(self, provider: str, agent_id: str | None, profile_id: str | None) -> Generation:
         """Remove the profiles and have that published; return the attempt that will answer it."""
         self._check_events()
-        auth = self.snapshot(agent_id)
-        target = auth_provider(normalise_provider(provider))
-        by_store: dict[StoreId, list[str]] = {}
+        auth, normal = self.snapshot(agent_id), normalise_provider(_text("provider", provider))
+        target = auth_provider(normal)
+
+        def is_meant(name: str, spelled: str) -> bool:
+            return profile_id in (None, name) and auth_provider(normalise_provider(spelled)) == target
+
+        by_store: dict[StoreId, list[str]] = {store: [] for store in self._stores_of(auth)}
         for profile in auth.profiles:
-            if auth_provider(profile.provider) == target and profile_id in (None, profile.id):
+            if is_meant(profile.id, profile.provider):
                 by_store.setdefault(StoreId(profile.store), []).append(profile.id)
-        if not by_store:
-            raise StoreError(
-                f"no stored profile of {normalise_provider(provider)} to log out"
-                f"{'' if profile_id is None else f' named {profile_id}'}; `explain` says where its credentials are"
-            )
-        providers = [one for one in auth.table if auth_provider(one) == target]
+        removed: dict[StoreId, tuple[str, ...]] = {}
+        trouble: StoreError | None = None
         try:
-            for store, names in by_store.items():
-                self._runtime.listener.tell(ForgetUsage(store=store, profiles=tuple(names)))
-                remove_profiles(store, names, lock_timeout_s=self._settings.lock_timeout_s)
+            for store, names in sorted(by_store.items(), key=lambda item: not item[1]):
+                if names:
+                    self._runtime.listener.tell(ForgetUsage(store=store, profiles=tuple(names)))
+                try:
+                    # what another process has stored a moment ago is logged out too, whether it was read yet or not
+                    gone = remove_profiles(store, names, also=is_meant, lock_timeout_s=self._settings.lock_timeout_s)
+                except (StoreUnreadableError, StoreReadOnlyError) as error:
+                    if names:
+                        raise
+                    trouble = error  # there may be nothing to remove in this one
+                    continue
+                if gone or names:
+                    removed[store] = gone
+                    self._runtime.listener.tell(ForgetUsage(store=store, profiles=gone))
         finally:
             # also when the second of two stores is busy: the first one has changed
-            scope = Scope.product(self._who_see(by_store), providers)
+            providers = [normal, *(one for one in auth.table if auth_provider(one) == target)]
+            scope = Scope.product(self._who_see(removed), providers)
             warm = self._make_warm(scope, "logout", Reread.STORES, cancels=True)
             self._runtime.warmer.tell(warm)
+        if not removed and trouble is not None:
+            raise trouble
+        if not removed:
+            raise StoreError(
+                f"no stored profile of {normal} to log out{'' if profile_id is None else f' named {profile_id}'}; "
+                "`explain` says where its credentials are"
+            )
         return warm.generation
 
     def clear_cooldown(self, profile_id: str, *, agent_id: str | None = None) -> None:
@@ -218,14 +249,27 @@ class Events(Reads):
         # whoever sees the same store is meant too; the listener narrows it to them
         return Scope.product(None, providers)
 
+    def _stores_of(self, auth: AgentAuth) -> list[StoreId]:
+        """Return the stores of JSON files that an agent sees and that are there. Looks at the disk."""
+        config = self._runtime.config()
+        seen = dict.fromkeys((auth.agent_dir, config.main_store if config is not None else ""))
+        return [StoreId(one) for one in seen if one and os.path.isfile(os.path.join(one, PROFILES_FILE))]
+
     def _who_see(self, stores: Iterable[StoreId]) -> list[AgentId]:
-        """Return the published agents that see one of some stores."""
-        wanted = set(stores)
-        return [one.agent_id for one in list(self._prepared.agents.values()) if not wanted.isdisjoint(one.view.owners)]
+        """Return the published agents that see one of some stores, whether they have seen anything in it or not."""
+        wanted, config = set(stores), self._runtime.config()
+        everyone = list(self._prepared.agents.values())
+        if config is not None and config.main_store in wanted:
+            return [one.agent_id for one in everyone]
+        return [one.agent_id for one in everyone if one.agent_dir in wanted or not wanted.isdisjoint(one.view.owners)]
 
     def _wait_answered(self, generation: Generation) -> None:
         wants = self._runtime.wants
-        if not self._runtime.bell.wait_until(lambda: not wants.is_open(generation), _ANSWER_TIMEOUT_S):
+        ended = self._runtime.ended.is_set
+        self._runtime.bell.wait_until(lambda: not wants.is_open(generation) or ended(), _ANSWER_TIMEOUT_S)
+        if wants.is_open(generation):
+            if ended():
+                raise NotRunningError("the store was changed; the supervisor was stopped before it published that")
             raise StoreError(
                 f"the store was changed, but the change was not published within {_ANSWER_TIMEOUT_S:g} s; see health()"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from homes import Home, SqliteOwner, Supervise, api_key, eventually, now_ms, sec
 from openclaw_actors import (
     AuthSupervisor,
     Change,
+    NotRunningError,
     Scope,
     State,
     StoreBusyError,
@@ -361,3 +363,43 @@ def test_usage_of_a_sqlite_store_is_kept_in_memory_and_said(home: Home, supervis
         assert not home.state_path().exists()
     finally:
         owner.close()
+
+
+def test_logout_takes_what_was_stored_a_moment_ago_too(home: Home, supervise: Supervise) -> None:
+    """What is on disk counts, not what was read: a login of another process right before a logout is logged out."""
+    home.agents("main", "ops").write_config().write_profiles(zai__default=api_key("zai"))
+    supervisor = supervise(home)
+    for number in range(5):
+        home.write_profiles(zai__default=api_key("zai"), **{f"zai__new{number}": api_key("zai", f"{number}")})
+        supervisor.logout("zai", agent_id="ops")
+        assert not supervisor.has_auth("zai")
+        assert not supervisor.has_auth("zai", agent_id="ops")
+        assert "zai" not in (home.path / "agents" / "main" / "agent" / "auth-profiles.json").read_text()
+        home.write_profiles(zai__default=api_key("zai"))
+        eventually(lambda: supervisor.has_auth("zai", agent_id="ops"))
+    home.write_profiles("ops", groq__only=api_key("groq"))
+    supervisor.logout("groq", agent_id="ops")
+    assert not supervisor.has_auth("groq", agent_id="ops")
+    assert eventually(lambda: supervisor.verdict("groq", agent_id="ops").fresh)
+    assert not supervisor.has_auth("groq", agent_id="ops")
+
+
+def test_a_stop_ends_the_wait_of_a_logout(home: Home, supervise: Supervise) -> None:
+    """A logout whose publication never comes, since everything is stopped, doesn't wait for it."""
+    home.write_config().write_profiles(**{f"zai__{number}": api_key("zai", f"{number}") for number in range(50)})
+    supervisor = supervise(home)
+    supervisor._runtime.warmer.ref = None  # what would publish it is gone
+    failed = threading.Event()
+
+    def log_out() -> None:
+        try:
+            supervisor.logout("zai")
+        except NotRunningError:
+            failed.set()
+
+    thread = threading.Thread(target=log_out, daemon=True)
+    thread.start()
+    eventually(lambda: "zai:1" not in (home.path / "agents/main/agent/auth-profiles.json").read_text())
+    supervisor.stop()
+    assert failed.wait(5)
+    thread.join(5)

@@ -102,8 +102,17 @@ def write_usage(
     return UsageWritten(agent_dir, tuple(changed), wrote, tuple(standing))
 
 
-def remove_profiles(agent_dir: str, profile_ids: Collection[str], *, lock_timeout_s: float) -> tuple[str, ...]:
+def remove_profiles(
+    agent_dir: str,
+    profile_ids: Collection[str],
+    *,
+    also: Callable[[str, str], bool] = lambda profile_id, provider: False,
+    lock_timeout_s: float,
+) -> tuple[str, ...]:
     """Remove profiles from `<agent_dir>/auth-profiles.json` and the state, and return those that were there.
+
+    Beside those named go those for which `also` holds, given the id and the provider as the file spells it: what is
+    there by now counts, not what was there when it was last read.
 
     The credentials go first: a crash between the two files leaves stats of a profile that no longer exists, which
     nobody reads. A broken `auth-state.json` holds nothing that could be pruned; it is left alone, with a warning, and
@@ -115,9 +124,9 @@ def remove_profiles(agent_dir: str, profile_ids: Collection[str], *, lock_timeou
         StoreUnreadableError: when `auth-profiles.json` is broken; it is never overwritten.
     """
     _refuse_unwritable(agent_dir)
-    gone = frozenset(profile_ids)
     with _locked(agent_dir, lock_timeout_s) as lock:
         store = _Document.read(os.path.join(agent_dir, _PROFILES_FILE))
+        gone = frozenset(profile_ids) | {name for name, provider in store.providers() if also(name, provider)}
         removed = store.drop("profiles", gone)
         store.prune(gone)
         store.write(lock)
@@ -180,6 +189,11 @@ class _Document:
     def entry(self, name: str, key: str) -> object:
         """Return one entry of a top-level object, or None."""
         return self.part(name).get(key)
+
+    def providers(self) -> list[tuple[str, str]]:
+        """Return each profile's id and provider, as spelled."""
+        entries = self.part("profiles").items()
+        return [(name, entry["provider"]) for name, entry in entries if _has_provider(entry)]
 
     def put_stats(self, profile: str, windows: Windows | None) -> None:
         """Set or remove one profile's stats; fields that this version doesn't know stay."""
@@ -262,6 +276,10 @@ class _Document:
             raise StoreBusyError(
                 f"{self._path}: not written, since its lock was taken over by another process meanwhile. Try again"
             )
+
+
+def _has_provider(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("provider"), str)
 
 
 def _unknown_fields(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
