@@ -14,9 +14,9 @@ class Condition(msgspec.Struct, frozen=True):
     """One thing that can be well or not."""
 
     type: str
-    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `SecretFilesReadable`, `SourcesSettled`,
-    `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`; with `Settings.control_socket` also `ControlSocket`, whose
-    message is the socket's path while all is well.
+    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `SecretFilesReadable`, `DotenvReadable`,
+    `SourcesSettled`, `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`; with `Settings.control_socket` also
+    `ControlSocket`, whose message is the socket's path while all is well.
     """
     status: bool
     """True is good."""

@@ -48,6 +48,7 @@ AGENT_PREFIX = "agent-"
 _FOUND_IN_CONFIG = (
     ("AgentDirsDistinct", "Distinct", "Shared", {"duplicate-agent-dir"}),
     ("SecretFilesReadable", "Read", "Unreadable", {"secret-file", "torn-secret-file"}),
+    ("DotenvReadable", "Read", "Unreadable", {"dotenv-unreadable"}),
 )
 """Conditions that say which findings of the config there are: type, good and bad reason, codes."""
 

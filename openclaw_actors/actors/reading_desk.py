@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
+import msgspec
 import pykka
 
 from openclaw_actors.actors.address import Address
@@ -19,6 +19,7 @@ from openclaw_actors.actors.dispatch import Alarm, Dispatcher
 from openclaw_actors.actors.readings import Readings
 from openclaw_actors.actors.remembered import Remembered
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, Asked, SourceBoard, SourceRecord
+from openclaw_actors.actors.source_problems import SourceProblems
 from openclaw_actors.auth.shared import CLI_PROVIDERS
 from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.counters import Counters
@@ -27,7 +28,7 @@ from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.ids import ProviderId
 from openclaw_actors.log import log
-from openclaw_actors.messages import BudgetOver, ReadDue, Reading, SourceRead, UnwatchSource, WatchSource
+from openclaw_actors.messages import BudgetOver, ReadDue, Reading, SourceRead, Stamps, UnwatchSource, WatchSource
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
 
@@ -80,14 +81,11 @@ class ReadingDesk:
         self._readings = readings
         self._remembered = remembered
         self._counters = counters
-        self._conditions = conditions
         self._settings = settings
         self._chance = chance
-        for kind in ("StoresReadable", "LoginsReadable"):
-            conditions.set(kind, True, "Read", "")
-        self._broken: dict[str, dict[str, None]] = {STORE_PREFIX: {}, LOGIN_PREFIX: {}}
         self._budget: Alarm | None = None
         self.board = SourceBoard()
+        self._problems = SourceProblems(self.board, conditions, settings)
         self.grace_is_over = False
         """Whether first publications have stopped waiting for slow login files."""
 
@@ -210,25 +208,35 @@ class ReadingDesk:
             self._counters.shared_reads += 1
         if message.overran:
             self._counters.deadline_overruns += 1
-        old, new = record.value, message.reading.facts if message.reading is not None else None
+        reading = message.reading
+        if reading is not None and self._is_torn_login(record, reading.facts):
+            assert isinstance(reading.facts, CliFacts)
+            why = (
+                f"{reading.facts.path}: {reading.facts.problem}. Log in again, or remove it; it still counts meanwhile"
+            )
+            reading = msgspec.structs.replace(reading, facts=None, problem=why)
+        old, new = record.value, reading.facts if reading is not None else None
         record.took_s = 0.0 if new is None else message.took_s
         if new is None:
-            broke = self._failed(record, message)
+            broke = self._failed(record, reading, message.problem)
             if old is None:
                 # an earlier warmer could read it: that is the last good answer
                 record.value = self._remembered.facts.get(record.name)
                 return TakenReading(record, None, record.value, broke=broke)
             return TakenReading(record, old, None, broke=broke)
-        assert message.reading is not None
+        assert reading is not None
         recovered = bool(record.problem)
         record.failures, record.problem = 0, ""
         if recovered or record.name == HOME:
-            self._show_problems(record)
-        if self._is_briefly_gone(record, old, new):
+            self._problems.show(record)
+        if self._is_briefly_gone(record, old, new, reading.stamps):
             return TakenReading(record, old, None, recovered=recovered)
         record.gone_since = None
         new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
-        self._watcher.tell(WatchSource(source=record.name, stamps=message.reading.stamps))
+        self._watcher.tell(WatchSource(source=record.name, stamps=reading.stamps))
+        if isinstance(new, HomeReading):
+            record.there = frozenset(path for path, found in reading.stamps if found is not None)
+            self._look_again_at_parts(record, new)
         if record.read_for is Asked.HINT and old == new:
             self._counters.watch_noops += 1
         return TakenReading(record, old, new, recovered=recovered)
@@ -238,7 +246,7 @@ class ReadingDesk:
         record = self.board.records.get(source)
         self.board.forget(source)
         if record is not None and record.problem:
-            self._show_problems(record)
+            self._problems.show(record)
         self._breaker.forget(source)
         self._remembered.forget(source)
         self._watcher.tell(UnwatchSource(source=source))
@@ -280,11 +288,24 @@ class ReadingDesk:
         if self._budget is None:
             self._budget = self._dispatcher.tell_later(delay_s, self._actor, BudgetOver())
 
-    def _failed(self, record: SourceRecord, message: SourceRead) -> bool:
+    def _is_torn_login(self, record: SourceRecord, facts: object) -> bool:
+        """Tell whether a login that was there can't be made out any more, rather than being gone."""
+        known = record.value or self._remembered.facts.get(record.name)
+        return isinstance(facts, CliFacts) and facts.is_broken and isinstance(known, CliFacts) and known.found
+
+    def _look_again_at_parts(self, record: SourceRecord, new: HomeReading) -> None:
+        """Have a config read again whose dotenv files or files of secrets are torn: soon, then ever more slowly."""
+        if all(finding.code not in _TORN_PARTS for finding in new.home.config.findings):
+            record.partial = 0
+            return
+        settings = self._settings
+        self._read_later(record, min(settings.torn_retry_s * 2 ** min(record.partial, 30), settings.retry_max_s))
+        record.partial += 1
+
+    def _failed(self, record: SourceRecord, reading: Reading | None, problem: str) -> bool:
         """Try again: soon at first, then ever more slowly, for ever. Return whether the source could be read before."""
         broke = not record.problem
-        reading = message.reading
-        problem = reading.problem if reading is not None else message.problem
+        problem = reading.problem if reading is not None else problem
         record.failures += 1
         record.problem = problem
         settings = self._settings
@@ -300,12 +321,13 @@ class ReadingDesk:
             self._watcher.tell(WatchSource(source=record.name, stamps=reading.stamps))
         elif broke and record.value is None:
             self._watcher.tell(WatchSource(source=record.name, stamps=self._readings.default_stamps(record.name)))
-        self._show_problems(record)
+        self._problems.show(record)
         return broke
 
-    def _is_briefly_gone(self, record: SourceRecord, old: object, new: object) -> bool:
+    def _is_briefly_gone(self, record: SourceRecord, old: object, new: object, stamps: Stamps) -> bool:
         """Tell whether something that was there has just vanished: it is believed only when it stays away."""
-        if not _is_something(old) or _is_something(new):
+        vanished = any(found is None and path in record.there for path, found in stamps)
+        if not vanished and (not _is_something(old) or _is_something(new)):
             return False
         now = self._clock.monotonic()
         if record.gone_since is None:
@@ -329,40 +351,9 @@ class ReadingDesk:
         record.due_at = due_at
         record.alarm = self._dispatcher.tell_later(delay_s, self._actor, ReadDue(source=record.name))
 
-    def _show_problems(self, record: SourceRecord) -> None:
-        """Write down how the sources of one kind are."""
-        if record.name == HOME:
-            self._conditions.set(
-                "ConfigValid", not record.problem, "Unreadable" if record.problem else "Read", self._explained(record)
-            )
-            return
-        is_store = record.name.startswith(STORE_PREFIX)
-        kind, prefix = ("StoresReadable", STORE_PREFIX) if is_store else ("LoginsReadable", LOGIN_PREFIX)
-        broken = self._broken[prefix]
-        if record.problem and record.name in self.board.records:
-            broken[record.name] = None
-        else:
-            broken.pop(record.name, None)
-        # the first few, not all that there are: a dead disk breaks thousands, and each of their tries comes by here
-        shown = [self.board.records[name] for name in islice(broken, _MAX_SHOWN)]
-        text = "; ".join(self._explained(one) for one in shown)
-        if len(broken) > _MAX_SHOWN:
-            text += f"; and {len(broken) - _MAX_SHOWN} more"
-        self._conditions.set(kind, not broken, "Unreadable" if broken else "Read", text)
 
-    def _explained(self, record: SourceRecord) -> str:
-        """Return a problem, and how often it was met: in powers of two, so that not every further try is news."""
-        if record.failures < _MANY:
-            return record.problem
-        times = 1 << (record.failures.bit_length() - 1)
-        return f"{record.problem} ({times} tries and more; it is tried at least every {self._settings.retry_max_s:g} s)"
-
-
-_MANY = 4
-"""From how many failures in a row on a condition tells of them."""
-
-_MAX_SHOWN = 5
-"""How many problems one condition spells out."""
+_TORN_PARTS = frozenset({"torn-secret-file", "dotenv-unreadable"})
+"""Findings in a config that is good about files beside it that can't be read, perhaps just now."""
 
 
 def _is_something(facts: object) -> bool:

@@ -57,6 +57,10 @@ class SourceRecord:
     """When it rings, monotonic seconds."""
     failures: int = 0
     """Failed readings in a row."""
+    partial: int = 0
+    """Good readings in a row in which a part of the source could not be read: a dotenv file, a file of secrets."""
+    there: frozenset[str] = frozenset()
+    """Of the source `home`: the files that the last good reading found."""
     gone_since: float | None = None
     """Since when it is held to be only briefly gone, monotonic seconds."""
     told_at: float = float("-inf")

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from openclaw_actors.errors import ConfigError
 from openclaw_actors.home.facts import Finding
@@ -13,6 +16,11 @@ from openclaw_actors.home.files import read_regular
 from openclaw_actors.home.guarded import is_blocked_in_cwd, portable_name
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation
+
+NO_DOTENVS: Final[Mapping[str, OpaqueEnv]] = MappingProxyType({})
+"""No dotenv file was read yet."""
+UNREADABLE: Final = "dotenv-unreadable"
+"""Code of the finding about a file that is there and can't be read."""
 
 _LIMIT_BYTES = 512 * 1024
 _NAME = re.compile(r"[ \t\v\f]*(?:export[ \t]+)?(?P<name>[A-Za-z0-9_.-]+)(?:[ \t]*=|:[ \t])[ \t]*")
@@ -74,14 +82,31 @@ def _unwrapped(value: str) -> str:
 
 
 class Layers:
-    """What the dotenv files add to the process's variables."""
+    """What the dotenv files add to the process's variables. Reads them when it is made; one thread uses it.
 
-    def __init__(self, env: OpaqueEnv, location: HomeLocation, cwd: str | None) -> None:
+    Args:
+        env: The process's variables.
+        location: The home.
+        cwd: The folder of the first layer; None has none.
+        before: What the files held when they were last read, by path: one that is there and can't be read now keeps
+            it. One that is gone keeps nothing.
+    """
+
+    def __init__(
+        self,
+        env: OpaqueEnv,
+        location: HomeLocation,
+        cwd: str | None,
+        before: Mapping[str, OpaqueEnv] = NO_DOTENVS,
+    ) -> None:
         self.env = env
         """The variables with all layers below them."""
         self.findings: list[Finding] = []
         self.paths: list[str] = []
         """The files that were looked for."""
+        self.held: dict[str, OpaqueEnv] = {}
+        """What each file holds, or held when it was last read; opaque."""
+        self._before = before
         if cwd is not None:
             self._add(os.path.join(cwd, ".env"), from_cwd=True)
         self._add(os.path.join(location.state_dir, ".env"))
@@ -95,9 +120,11 @@ class Layers:
         try:
             read = read_regular(path, ConfigError, limit=_LIMIT_BYTES)
         except ConfigError as trouble:
-            self.findings.append(
-                Finding(path, f"{trouble.problem}; its variables are missing", trouble.remedy, code="unreadable-dotenv")
-            )
+            kept = self._before.get(path)
+            what = "its variables are missing" if kept is None else "what it held before still counts"
+            self.findings.append(Finding(path, f"{trouble.problem}; {what}", trouble.remedy, code=UNREADABLE))
+            if kept is not None:
+                self._take(path, kept)
             return
         if read is None:
             return
@@ -105,4 +132,8 @@ class Layers:
         variables = {name: value for name, value in parsed.items() if portable_name(name)}
         if from_cwd:
             variables = {name: value for name, value in variables.items() if not is_blocked_in_cwd(name)}
+        self._take(path, OpaqueEnv(variables, path))
+
+    def _take(self, path: str, variables: OpaqueEnv) -> None:
+        self.held[path] = variables
         self.env = self.env.with_layer(variables, path)

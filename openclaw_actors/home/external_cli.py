@@ -9,6 +9,7 @@ import binascii
 import math
 import os
 from collections.abc import Callable
+from typing import NoReturn, final
 
 import msgspec
 
@@ -25,17 +26,26 @@ CODEX_DEFAULT_LIFE_S = 3600.0
 _JWT_LIMIT = 64 * 1024
 
 
-class _Login(msgspec.Struct):
-    """What one file yields; holds secrets, never leaves this module."""
+@final
+class _Login:
+    """What one file yields; holds secrets, never leaves this module. No struct: printers and encoders that know those
+    would look into it.
+    """
 
-    access: str
-    refresh: str
-    expires_at: float
-    account: str = ""
-    email: str = ""
+    __slots__ = ("access", "account", "email", "expires_at", "refresh")
+
+    def __init__(self, access: str, refresh: str, expires_at: float, account: str = "", email: str = "") -> None:
+        self.access = access
+        self.refresh = refresh
+        self.expires_at = expires_at
+        self.account = account
+        self.email = email
 
     def __repr__(self) -> str:
         return "_Login(<secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a login holds secrets and is not pickled")
 
 
 class _Absent(Exception):
@@ -86,7 +96,7 @@ def read_cli(name: str, *, location: HomeLocation, env: OpaqueEnv, digester: Dig
     try:
         read = read_regular(path, HomeError, limit=STORE_LIMIT_BYTES)
     except HomeError as trouble:
-        return facts(problem=trouble.problem)
+        return facts(problem=trouble.problem, is_broken=True)
     if read is None:
         return facts()
     data, status = read
@@ -98,7 +108,7 @@ def read_cli(name: str, *, location: HomeLocation, env: OpaqueEnv, digester: Dig
     except _Absent as reason:
         return facts(problem=str(reason))
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
-        return facts(problem="it is not valid JSON")
+        return facts(problem="it is not valid JSON", is_broken=True)
     return facts(
         found=True,
         kind="oauth" if login.refresh else "token",

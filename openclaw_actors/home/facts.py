@@ -233,6 +233,8 @@ class CliFacts(Fact, frozen=True, gc=False):
     problem: str = ""
     """Why a file that is there gives no login; empty when it does or no file is there."""
     path: str = ""
+    is_broken: bool = False
+    """The file can't be read, or is no document at all: torn, perhaps. A login that was read before still counts."""
     depends_on: tuple[str, ...] = ()
 
 

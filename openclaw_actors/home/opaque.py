@@ -62,14 +62,17 @@ class OpaqueEnv:
         changed._origins = {**self._origins, name: PROCESS}
         return changed
 
-    def with_layer(self, variables: Mapping[str, str], origin: str, *, over_blank: bool = False) -> OpaqueEnv:
+    def with_layer(
+        self, variables: Mapping[str, str] | OpaqueEnv, origin: str, *, over_blank: bool = False
+    ) -> OpaqueEnv:
         """Return a new environment with a lower layer: only names that aren't set yet are taken, or with `over_blank`
         blank ones too.
         """
         merged = OpaqueEnv({})
         merged._values = dict(self._values)
         merged._origins = dict(self._origins)
-        for name, value in variables.items():
+        added = variables._values if isinstance(variables, OpaqueEnv) else variables
+        for name, value in added.items():
             present = self._values.get(name)
             if present is None or (over_blank and not present.strip()):
                 merged._values[name] = value

@@ -14,7 +14,7 @@ from openclaw_actors.home import agents
 from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.config import config_facts
 from openclaw_actors.home.digest import Digester
-from openclaw_actors.home.dotenv import Layers
+from openclaw_actors.home.dotenv import NO_DOTENVS, Layers
 from openclaw_actors.home.environment import environment_facts
 from openclaw_actors.home.external_cli import cli_names, read_cli
 from openclaw_actors.home.facts import CliFacts, HomeFacts, StoreFacts
@@ -37,8 +37,9 @@ _T = TypeVar("_T")
 class HomeReader:
     """Reads one home. Thread-safe; every method blocks on files and none writes.
 
-    It holds the merged environment, the secret files (both opaque) and the secrets rules of the last good config,
-    because references in stores resolve by them. None of them shows in its repr, and it can't be pickled.
+    It holds the merged environment and the dotenv files below it (opaque), the judgements of the secret files (no text
+    of theirs) and the secrets rules of the last good config, because references in stores resolve by them. None of them
+    shows in its repr, and it can't be pickled.
 
     Args:
         home: The state dir; None finds it by the variables (formats 1.1).
@@ -71,6 +72,11 @@ class HomeReader:
         self._process = _of_home(process, self.location)
         self._resolver: Resolver | None = None
         self._files = NO_FILES
+        self._dotenvs: Mapping[str, OpaqueEnv] = NO_DOTENVS
+        self._begun = 0
+        """Number of the youngest reading of the home."""
+        self._held = 0
+        """Number of the reading whose outcome is held."""
 
     @property
     def digester(self) -> Digester:
@@ -89,22 +95,24 @@ class HomeReader:
         reader.location = self.location
         reader._process = _of_home(_opaque(env), self.location)
         with self._lock:
-            reader._files = self._files
+            reader._files, reader._dotenvs = self._files, self._dotenvs
         return reader
 
     def read_home(self) -> HomeFacts:
         """Read config, environment and secret files. On success the new environment, files and secrets rules hold for
-        later readings.
+        later readings, unless a reading that began later was done sooner.
 
         Raises:
             ConfigError: The config, or a file that it includes, can't be used; what was read before stays in force.
         """
         with self._lock:
-            process, before = self._process, self._files
-        facts, resolver = _without_traces(lambda: self._read_home(process, before))
+            self._begun += 1
+            number, process, before, dotenvs = self._begun, self._process, self._files, self._dotenvs
+        facts, resolver, held = _without_traces(lambda: self._read_home(process, before, dotenvs))
         with self._lock:
-            if self._process is process:
-                self._resolver, self._files = resolver, resolver.files
+            # a reading that was given up may return long after another one that took its place
+            if self._process is process and number > self._held:
+                self._held, self._resolver, self._files, self._dotenvs = number, resolver, resolver.files, held
         return facts
 
     def read_store(self, store: StoreId, *, tolerant: bool = False) -> StoreFacts:
@@ -173,19 +181,22 @@ class HomeReader:
 
     def _current(self) -> Resolver:
         with self._lock:
-            resolver, process = self._resolver, self._process
+            resolver, process, dotenvs = self._resolver, self._process, self._dotenvs
         if resolver is not None:
             return resolver
-        resolver = Resolver(Layers(process, self.location, self._cwd).env, SecretRules(), self._digester)
+        layers = Layers(process, self.location, self._cwd, dotenvs)
+        resolver = Resolver(layers.env, SecretRules(), self._digester)
         with self._lock:
             if self._process is process and self._resolver is None:
-                self._resolver = resolver
+                self._resolver, self._dotenvs = resolver, layers.held
         return resolver
 
-    def _read_home(self, process: OpaqueEnv, before: SecretFiles) -> tuple[HomeFacts, Resolver]:
+    def _read_home(
+        self, process: OpaqueEnv, before: SecretFiles, dotenvs: Mapping[str, OpaqueEnv]
+    ) -> tuple[HomeFacts, Resolver, Mapping[str, OpaqueEnv]]:
         location = self.location
         path = first_existing(location.config_candidates)
-        layers = Layers(process, location, self._cwd)
+        layers = Layers(process, location, self._cwd, dotenvs)
         includes = Includes(path, include_roots(location, layers.env.raw_side))
         targets = [os.path.realpath(candidate) for candidate in location.config_candidates]
         try:
@@ -202,7 +213,8 @@ class HomeReader:
         substituted = substitution.apply(resolved)
         assert isinstance(substituted, dict)
         rules = secret_rules(substituted.get("secrets"))
-        files = read_secret_files(rules.files, location.home, before)
+        judge = Resolver(env, rules, self._digester).judge
+        files = read_secret_files(rules.files, location.home, judge, self._digester, before)
         resolver = Resolver(env, rules, self._digester, files)
         config = config_facts(
             substituted,
@@ -216,7 +228,7 @@ class HomeReader:
         environment, looked_for = environment_facts(env, config, location, self._digester)
         depends_on = (*location.config_candidates, *targets, *includes.paths, *layers.paths, *files.paths, *looked_for)
         facts = HomeFacts(config, environment, tuple(dict.fromkeys(depends_on)))
-        return facts, resolver
+        return facts, resolver, layers.held
 
     def __repr__(self) -> str:
         return f"HomeReader({self.location.state_dir!r})"

@@ -1,9 +1,9 @@
 """Secrets that files hold: `secrets.providers.<alias>` with source `file` (formats 1.3; OpenClaw 2026.5.22, resolve.ts,
 json-pointer.ts, and secure-file of fs-safe 0.2.7).
 
-They are read with the config, on the thread that reads it; references are looked up in what was read. OpenClaw takes a
-file only when it is a regular one, no symbolic link itself (folders above it may be), of the process's user, and
-closed to everybody else; `allowInsecurePath` waives the last two.
+They are read with the config, on the thread that reads it, and judged there: references are looked up in the
+judgements, and no text is kept. OpenClaw takes a file only when it is a regular one, no symbolic link itself (folders
+above it may be), of the process's user, and closed to everybody else; `allowInsecurePath` waives the last two.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from openclaw_actors.errors import HomeError
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import Finding
 from openclaw_actors.home.files import KEPT_CHANGING, read_regular
+from openclaw_actors.home.judged import NO_SECRET, Judge, Judgement, Tree, digest_of, follow, judged
 from openclaw_actors.home.paths import absolute
 
 DEFAULT_LIMIT_BYTES = 1024 * 1024
@@ -31,7 +32,6 @@ SINGLE_VALUE_ID = "value"
 """The one id of a file that is a secret as a whole (ref-contract.ts)."""
 
 _OPEN_TO_OTHERS = 0o066
-_INDEX = re.compile(r"\s*([+-]?\d+)", re.ASCII)
 _LINE_END = re.compile(r"\r?\n\Z")
 
 
@@ -70,21 +70,20 @@ def file_provider(alias: str, entry: dict[str, object]) -> FileProvider:
 
 
 class _Content(msgspec.Struct, frozen=True):
-    """What one file holds; has secrets, never leaves this module."""
+    """What one file is judged to hold; has no secret."""
 
     provider: FileProvider
     path: str
     """Absolute; empty when the declaration names none."""
-    payload: str | dict[str, object] | None = None
-    """What a reference is looked up in, from before while the file is torn; None when there is nothing."""
+    tree: Tree = None
+    """What a reference is looked up in, from before while the file is torn: a judgement when the file is a secret as a
+    whole. None when there is nothing.
+    """
     problem: str = ""
     """What is wrong with the file now."""
     remedy: str = ""
     is_torn: bool = False
     """It looks half written, so what it held before still counts."""
-
-    def __repr__(self) -> str:
-        return "_Content(<secret>)"
 
     def explained(self) -> str:
         """Return file, problem and remedy in one text."""
@@ -98,9 +97,9 @@ class _Content(msgspec.Struct, frozen=True):
 
 @final
 class SecretFiles:
-    """What all declared secret files held at one reading; immutable, safe on any thread.
+    """What all declared secret files were judged to hold at one reading; immutable, safe on any thread.
 
-    It shows no value: not in its repr, not when pickled or formatted.
+    It holds no secret, but keyed digests, which mean nothing to another process: it isn't pickled.
     """
 
     __slots__ = ("_contents",)
@@ -108,32 +107,35 @@ class SecretFiles:
     def __init__(self, contents: Iterable[_Content] = ()) -> None:
         self._contents = {content.provider.alias: content for content in contents}
 
-    def look_up(self, alias: str, identifier: str) -> tuple[str, str]:
-        """Return the secret that a reference means, and why there is none: one of the two texts is empty."""
+    def look_up(self, alias: str, identifier: str, digester: Digester) -> Judgement | str:
+        """Return what is known of the secret that a reference means, or why there is none.
+
+        Args:
+            alias: The provider's.
+            identifier: A JSON pointer, or `value`.
+            digester: The one of the reading.
+        """
         content = self._contents.get(alias)
         if content is None:
-            return "", f"the file of the secrets provider {alias} was not read"
-        if content.payload is None:
-            return "", content.explained()
-        if isinstance(content.payload, str):
+            return f"the file of the secrets provider {alias} was not read"
+        if content.tree is None:
+            return content.explained()
+        if isinstance(content.tree, Judgement):
             if identifier != SINGLE_VALUE_ID:
-                return "", f"{content.path}: it is one secret as a whole. Give the reference the id `value`"
-            return content.payload, ""
-        found = _at(content.payload, identifier)
-        if isinstance(found, str) and found.strip():
-            return found, ""
+                return f"{content.path}: it is one secret as a whole. Give the reference the id `value`"
+            return content.tree
+        found = follow(content.tree, identifier, digester)
+        if isinstance(found, Judgement) and found != NO_SECRET:
+            return found
         what = "it has nothing" if found is None else "it has a blank text, or no text,"
-        return (
-            "",
-            f"{content.path}: {what} where the reference points. Put the secret there, or mend the reference's id",
-        )
+        return f"{content.path}: {what} where the reference points. Put the secret there, or mend the reference's id"
 
     def digest(self, digester: Digester) -> bytes:
         """Return a keyed digest of all that references may yield; it doesn't depend on white space or key order."""
-        parts: list[str] = []
+        parts: list[str | bytes] = []
         for alias, content in sorted(self._contents.items()):
-            has = content.payload is not None
-            parts += (alias, json.dumps(content.payload, sort_keys=True) if has else "", "" if has else content.problem)
+            has = content.tree is not None
+            parts += (alias, digest_of(content.tree, digester) if has else b"", "" if has else content.problem)
         return digester.of_parts(*parts)
 
     @property
@@ -142,7 +144,7 @@ class SecretFiles:
         return tuple(
             Finding(
                 content.path or content.place,
-                content.problem + ("; what it held before still counts" if content.payload is not None else ""),
+                content.problem + ("; what it held before still counts" if content.tree is not None else ""),
                 content.remedy,
                 content.place,
                 "torn-secret-file" if content.is_torn else "secret-file",
@@ -157,18 +159,18 @@ class SecretFiles:
         named = [content.path for content in self._contents.values() if content.path]
         return tuple(dict.fromkeys((*named, *map(os.path.realpath, named))))
 
-    def last_good(self, path: str, provider: FileProvider) -> str | dict[str, object] | None:
-        """Return what a file held when it was last whole, if it is read the same way now."""
+    def last_good(self, path: str, provider: FileProvider) -> Tree:
+        """Return what a file was judged to hold when it was last whole, if it is read the same way now."""
         for content in self._contents.values():
             if content.path == path and content.provider.is_single == provider.is_single:
-                return content.payload
+                return content.tree
         return None
 
     def __repr__(self) -> str:
         return f"SecretFiles(<{len(self._contents)} files>)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("SecretFiles hold secrets and are not pickled")
+        raise TypeError("SecretFiles belong to one process and are not pickled")
 
     def __copy__(self) -> SecretFiles:
         return self
@@ -181,18 +183,24 @@ NO_FILES = SecretFiles()
 """Nothing declared, or nothing read yet."""
 
 
-def read_secret_files(providers: Iterable[FileProvider], home: str, before: SecretFiles = NO_FILES) -> SecretFiles:
-    """Read the files of all declared providers; trouble with one of them is kept with it and raised by nobody.
+def read_secret_files(
+    providers: Iterable[FileProvider], home: str, judge: Judge, digester: Digester, before: SecretFiles = NO_FILES
+) -> SecretFiles:
+    """Read the files of all declared providers and judge what they hold; trouble with one of them is kept with it and
+    raised by nobody.
 
     Args:
         providers: The declarations.
         home: What `~` means.
-        before: The last reading: a file that is torn now keeps what it held there.
+        judge: Says what one text is, by the environment and the rules of this reading.
+        digester: Makes the digests of keys.
+        before: The last reading, with the same digester: a file that is torn now keeps what it was judged to hold
+            there, by the environment of that time.
     """
-    return SecretFiles([_read(provider, home, before) for provider in providers])
+    return SecretFiles([_read(provider, home, judge, digester, before) for provider in providers])
 
 
-def _read(provider: FileProvider, home: str, before: SecretFiles) -> _Content:
+def _read(provider: FileProvider, home: str, judge: Judge, digester: Digester, before: SecretFiles) -> _Content:
     path = absolute(provider.path, home) if provider.path else ""
     if provider.problem:
         return _Content(provider, path, None, provider.problem, "Mend the declaration in the config.")
@@ -219,7 +227,7 @@ def _read(provider: FileProvider, home: str, before: SecretFiles) -> _Content:
         return _Content(provider, path, before.last_good(path, provider), problem, remedy, True)
     if not isinstance(payload, (str if provider.is_single else dict)):
         return _Content(provider, path, None, "it is not a JSON object", "Put the secrets into one { … }.")
-    return _Content(provider, path, payload)
+    return _Content(provider, path, judged(payload, judge, digester))
 
 
 def _insecurity(status: os.stat_result) -> str:
@@ -249,23 +257,3 @@ def _parsed(text: str) -> tuple[object, str]:
 def _refused(constant: str) -> NoReturn:
     """Refuse `NaN` and `Infinity`, which Python takes and JSON doesn't have."""
     raise ValueError("a constant that JSON doesn't have")
-
-
-def _at(document: object, pointer: str) -> object:
-    """Return what a JSON pointer leads to; None when it leads nowhere.
-
-    Like OpenClaw, it takes the number that an array's segment begins with.
-    """
-    if not pointer.startswith("/"):
-        return None
-    for segment in pointer[1:].split("/"):
-        key = segment.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, list):
-            found = _INDEX.match(key)
-            index = int(found[1]) if found and len(found[1]) < 10 else -1
-            document = document[index] if 0 <= index < len(document) else None
-        elif isinstance(document, dict):
-            document = document.get(key)
-        else:
-            return None
-    return document

@@ -11,6 +11,7 @@ import msgspec
 
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import KeyFacts, KeyForm
+from openclaw_actors.home.judged import Judgement
 from openclaw_actors.home.opaque import OpaqueEnv, cleaned
 from openclaw_actors.home.providers import env_name_markers, is_non_secret_marker
 from openclaw_actors.home.secret_files import NO_FILES, SINGLE_VALUE_ID, FileProvider, SecretFiles, file_provider
@@ -108,6 +109,13 @@ class Resolver:
         """Return the facts of a stored profile's key or token: references count, markers don't."""
         return _facts(value, self, markers=False)
 
+    def judge(self, text: str) -> Judgement:
+        """Return what is known of a text in a secret file, for either kind of reference; it holds no part of it but
+        the name of a provider's variable or a marker.
+        """
+        configured, stored = _of_file(text, self, True), _of_file(text, self, False)
+        return Judgement(configured, configured if stored == configured else stored)
+
     def __repr__(self) -> str:
         return "Resolver(<environment>)"
 
@@ -202,17 +210,24 @@ def _file_reference(identifier: str, alias: str, by: Resolver, markers: bool) ->
         return KeyFacts(KeyForm.FILE_REF, name, problem=f"the secrets provider {alias} is not declared")
     if declared[0] != "file":
         return KeyFacts(KeyForm.FILE_REF, name, problem=f"the secrets provider {alias} is not a file provider")
-    text, problem = by.files.look_up(alias, identifier)
-    if problem:
-        return KeyFacts(KeyForm.FILE_REF, name, problem=problem)
-    # Activation puts the text in the reference's place, and there it is read like any other text. If it has the form
-    # of a reference to a variable, that name is not shown: it comes out of a file of secrets.
+    found = by.files.look_up(alias, identifier, by.digester)
+    if isinstance(found, str):
+        return KeyFacts(KeyForm.FILE_REF, name, problem=found)
+    facts = found.configured if markers else found.stored
+    return msgspec.structs.replace(facts, name=name) if facts.form is KeyForm.FILE_REF else facts
+
+
+def _of_file(text: str, by: Resolver, markers: bool) -> KeyFacts:
+    """Judge a text of a secret file. Activation puts it in the reference's place, and there it is read like any other
+    text. If it has the form of a reference to a variable, that name is not shown: it comes out of a file of secrets.
+    """
     found = _of_text(text, by, markers)
     if found.form in (KeyForm.ENV_NAME, KeyForm.MARKER):
         return msgspec.structs.replace(found, is_text=True)
+    problem = ""
     if not found.resolved:
         problem = "what the file has for it is blank, or reads as a reference to a variable that yields nothing"
-    return KeyFacts(KeyForm.FILE_REF, name, found.resolved, found.digest, problem, is_text=True)
+    return KeyFacts(KeyForm.FILE_REF, "", found.resolved, found.digest, problem, is_text=True)
 
 
 def _malformed(problem: str) -> KeyFacts:

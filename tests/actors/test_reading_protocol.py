@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
 
@@ -427,3 +429,77 @@ def test_a_reading_that_gets_no_reader_is_given_up_after_the_budget(make_rig: Ma
     rig.advance(60.0)
     assert rig.state("ops", "zai") == "usable"
     assert rig.condition("StoresReadable").status
+
+
+# ------------------------------------------------------------------------------------------------------ smaller files
+
+
+def codex_login(rig: Rig) -> str:
+    """Return the text of a login of codex that lives a day."""
+    tokens = {"access_token": "canary-a-7781", "refresh_token": "canary-r-7781", "account_id": "x"}
+    return json.dumps({"tokens": tokens, "last_refresh": "2026-05-01T00:00:00Z"})
+
+
+def test_a_torn_login_keeps_the_last_good_answer(rig: Rig) -> None:
+    """A login file that is half written is told in the health and tried again; what it held still counts."""
+
+    def found() -> tuple[str, bool]:
+        verdict = rig.verdict("main", "openai-codex")
+        assert verdict.evidence is not None
+        return verdict.evidence.source, verdict.fresh
+
+    path = rig.files.user / ".codex" / "auth.json"
+    rig.files.replace(path, codex_login(rig))
+    rig.touch(CODEX)
+    assert found() == ("external-cli", True)
+    rig.files.replace(path, codex_login(rig)[:30])
+    rig.touch(CODEX)
+    rig.advance(5.0)
+    assert found() == ("external-cli", False)
+    assert not rig.condition("LoginsReadable").status
+    rig.files.replace(path, codex_login(rig))
+    rig.advance(60.0)
+    assert found() == ("external-cli", True)
+    assert rig.condition("LoginsReadable").status
+    rig.files.replace(path, "{}")
+    rig.touch(CODEX)
+    rig.advance(1.0)
+    assert found() == ("profile", True), "a file without a login is a logout"
+
+
+def test_a_dotenv_that_is_written_anew_was_never_gone(rig: Rig) -> None:
+    """A file beside the config that is gone for less than 250 ms was being replaced; one that stays away is gone."""
+    path = rig.files.path / ".env"
+    rig.files.replace(path, "GROQ_API_KEY=canary-groq-0091\n")
+    rig.touch(HOME_SOURCE)
+    assert rig.state("ops", "groq") == "usable"
+    published = len(rig.published)
+    path.unlink()
+    rig.touch(HOME_SOURCE)
+    rig.advance(0.1)
+    rig.files.replace(path, "GROQ_API_KEY=canary-groq-0091\n")
+    rig.touch(HOME_SOURCE)
+    rig.advance(1.0)
+    assert (rig.state("ops", "groq"), len(rig.published)) == ("usable", published)
+    path.unlink()
+    rig.touch(HOME_SOURCE)
+    rig.advance(1.0)
+    assert rig.state("ops", "groq") == "missing"
+
+
+def test_a_torn_secret_file_is_read_again_by_itself(rig: Rig) -> None:
+    """A file of secrets that is whole again shows without a further event, like any other."""
+    path = rig.files.user / "vault.json"
+    rig.files.replace(path, '{"acme": "canary-acme-555"}')
+    path.chmod(0o600)
+    rig.files.write_config(secrets={"providers": {"vault": {"source": "file", "path": str(path)}}})
+    rig.files.write_providers(acme={**custom(), "apiKey": {"source": "file", "provider": "vault", "id": "/acme"}})
+    rig.touch(HOME_SOURCE)
+    assert rig.state("ops", "acme") == "usable"
+    rig.files.replace(path, '{"acme": "can')
+    rig.touch(HOME_SOURCE)
+    assert rig.state("ops", "acme") == "usable"
+    assert not rig.condition("SecretFilesReadable").status
+    rig.files.replace(path, "{}")
+    rig.advance(0.5)
+    assert rig.state("ops", "acme") == "unresolved"

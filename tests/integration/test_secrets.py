@@ -31,11 +31,10 @@ from homes import (
 
 from openclaw_actors import AuthSupervisor, Change, Scope, StoreError, UnknownReasonError
 from openclaw_actors.home.opaque import OpaqueEnv
-from openclaw_actors.home.secret_files import SecretFiles
 
 ROOT = Path(__file__).parents[2]
-HOLDERS = (OpaqueEnv, SecretFiles)
-"""The only objects that may hold secrets after a reading: environment and secret files, kept as opaque values."""
+HOLDERS = (OpaqueEnv,)
+"""The only objects that may hold secrets after a reading: the environment, dotenv files included, as opaque values."""
 
 
 def jwt(name: str) -> str:
@@ -269,7 +268,7 @@ def test_the_walk_through_memory_finds_what_it_looks_for(full: Home, supervise: 
     kinds = {type(value).__name__ for _, value in reachable(supervisor)}
     wanted = {"HomeReader", "Runtime", "WarmerActor", "FailureListener", "WatcherActor", "AuthStateActor", "Cell"}
     assert wanted | {"StoreFacts", "ConfigFacts", "ProfileFacts", "CliFacts", "AgentAuth", "Evaluation"} <= kinds
-    assert "OpaqueEnv" in kinds
+    assert {"OpaqueEnv", "SecretFiles", "Judgement"} <= kinds
     holders = [value for _, value in reachable(supervisor, into=HOLDERS) if holds_canary(value)]
     assert holders
 

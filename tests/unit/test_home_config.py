@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_actors.errors import ConfigError
+from openclaw_actors.errors import ConfigError, HomeError
 from openclaw_actors.home.facts import ConfigFacts, HomeFacts, KeyForm
+from openclaw_actors.home.files import KEPT_CHANGING
 from openclaw_actors.home.includes import MAX_DEPTH, Includes, merge
 from openclaw_actors.home.json5 import parse_json5
 from openclaw_actors.home.reader import HomeReader
@@ -393,7 +394,60 @@ def test_dotenv_layers_fill_the_environment_in_order(tmp_path: Path) -> None:
 def test_an_unreadable_dotenv_is_a_finding(tmp_path: Path) -> None:
     """A directory in the file's place takes its variables away and says so."""
     (tmp_path / ".env").mkdir()
-    assert [finding.code for finding in read(tmp_path).config.findings] == ["unreadable-dotenv"]
+    (finding,) = read(tmp_path).config.findings
+    assert (finding.code, finding.path) == ("dotenv-unreadable", str(tmp_path / ".env"))
+    assert "its variables are missing" in finding.problem
+    assert finding.remedy
+
+
+@pytest.mark.parametrize("trouble", ["it may not be read (permission denied)", KEPT_CHANGING])
+def test_a_dotenv_that_cannot_be_read_keeps_what_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """Its variables stay, also for readers with other variables, and a finding says so; they follow the file when it
+    can be read again, and go with it.
+    """
+    dotenv = write(tmp_path / ".env", "OPENAI_API_KEY=a\n")
+    reader = HomeReader(tmp_path, env={"HOME": str(tmp_path)}, cwd=str(tmp_path / "nowhere"))
+    good = reader.read_home()
+    assert "OPENAI_API_KEY" in good.environment.by_name()
+
+    def refused(path: str, error: type[HomeError], **_: object) -> None:
+        if path == str(dotenv):
+            raise error(path, trouble, "Mend it.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("openclaw_actors.home.dotenv.read_regular", refused)
+        for one in (reader, reader, reader.with_environment({"HOME": str(tmp_path)})):
+            found = one.read_home()
+            assert found.environment == good.environment
+            (finding,) = found.config.findings
+            assert (finding.code, finding.path, finding.remedy) == ("dotenv-unreadable", str(dotenv), "Mend it.")
+            assert finding.problem == f"{trouble}; what it held before still counts"
+    write(dotenv, "GROQ_API_KEY=b\n")
+    names = reader.read_home().environment.by_name()
+    assert "GROQ_API_KEY" in names
+    assert "OPENAI_API_KEY" not in names
+    dotenv.unlink()
+    assert "GROQ_API_KEY" not in reader.read_home().environment.by_name()
+    dotenv.mkdir()
+    found = reader.read_home()
+    assert "GROQ_API_KEY" not in found.environment.by_name()
+    assert "its variables are missing" in found.config.findings[0].problem
+
+
+def test_a_dotenv_that_was_read_for_a_store_counts_later(tmp_path: Path) -> None:
+    """A broken config doesn't keep the file's variables from being held for the time when it can't be read."""
+    dotenv = write(tmp_path / ".env", "OPENAI_API_KEY=a\n")
+    config = write(tmp_path / "openclaw.json", "{")
+    reader = HomeReader(tmp_path, env={"HOME": str(tmp_path)}, cwd=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError):
+        reader.read_home()
+    reader.read_cli("codex")
+    dotenv.unlink()
+    dotenv.mkdir()
+    config.write_text("{}")
+    assert "OPENAI_API_KEY" in reader.read_home().environment.by_name()
 
 
 def test_vertex_evidence_needs_file_project_and_location(tmp_path: Path) -> None:

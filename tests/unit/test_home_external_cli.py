@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
+from openclaw_actors.home.external_cli import _Login
 from openclaw_actors.home.facts import CliFacts
 from openclaw_actors.home.reader import HomeReader
 
@@ -146,3 +150,15 @@ def test_any_content_is_facts(tmp_path_factory: pytest.TempPathFactory, name: st
     paths = {"codex": ".codex/auth.json", "claude": ".claude/.credentials.json", "minimax": ".minimax/oauth_creds.json"}
     facts = read(tmp_path_factory.mktemp("h"), name, paths.get(name, ".gemini/oauth_creds.json"), data)
     assert facts.found or facts.problem
+
+
+def test_a_login_shows_itself_to_nobody() -> None:
+    """What passes inside the module can't be printed, not even prettily, nor encoded or pickled."""
+    login = _Login(CANARY, CANARY, 1.0, CANARY, CANARY)
+    for shown in (repr(login), str(login), pretty_repr(login), pretty_repr([login])):
+        assert CANARY not in shown
+    encoders: tuple[Callable[[object], bytes], ...] = (msgspec.json.encode, msgspec.msgpack.encode, pickle.dumps)
+    for encode in encoders:
+        with pytest.raises(TypeError):
+            encode(login)
+    assert not hasattr(login, "__dict__")

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import pickle
+import threading
 import traceback
+import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from rich.pretty import pretty_repr
 
 from openclaw_actors.auth.check import check
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
 from openclaw_actors.auth.verdict import Cell
 from openclaw_actors.errors import ConfigError
+from openclaw_actors.home import reader as reader_module
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import HomeFacts, KeyFacts, KeyForm
+from openclaw_actors.home.judged import NO_SECRET, Judgement, Tree, digest_of, follow, judged
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.home.stores.merge import merge
 from openclaw_actors.ids import ProviderId, StoreId
 
 CANARY = "canary-secret-file"
+CANARY_NAME = "CANARY_IN_A_FILE"
 DIGESTER = Digester(b"k" * 32)
 POINTER = "/p/key"
 DOCUMENT = json.dumps({"p": {"key": f"{CANARY}-1"}, "other": f"{CANARY}-2"})
@@ -496,7 +505,8 @@ def test_what_holds_the_files_shows_no_value(disk: Disk) -> None:
     """Not in repr or str; it isn't pickled and copies to itself; nor does the reader show or pickle it."""
     disk.home()
     files = disk.reader._files
-    assert CANARY not in f"{files!r}{files}{disk.reader!r}{list(files._contents.values())!r}"
+    contents = list(files._contents.values())
+    assert CANARY not in f"{files!r}{files}{disk.reader!r}{contents!r}{pretty_repr(contents)}{pretty_repr(disk.reader)}"
     assert copy.copy(files) is copy.deepcopy(files) is files
     for holder in (files, disk.reader):
         with pytest.raises(TypeError):
@@ -514,3 +524,150 @@ def test_no_traceback_holds_the_file(disk: Disk, monkeypatch: pytest.MonkeyPatch
         disk.home()
     lines = traceback.TracebackException.from_exception(raised.value, capture_locals=True).format()
     assert not [line for line in lines if f"{CANARY}-1" in line]
+
+
+@pytest.mark.parametrize("mode", ["json", "singleValue"])
+def test_no_text_of_a_secret_file_stays_in_memory(disk: Disk, mode: str) -> None:
+    """Nothing that is reachable from the reader holds a text of the file, key or value, referred to or not, whole or
+    torn; the references resolve all the same.
+    """
+    secrets = {"p": {"key": f"{CANARY}-1"}, CANARY: [CANARY, f"${{{CANARY_NAME}}}", {"deep": f" {CANARY}\n"}]}
+    document = json.dumps(secrets) if mode == "json" else f"{CANARY}-1\n"
+    disk.declared["mode"] = mode
+    disk.reference["id"] = POINTER if mode == "json" else "value"
+    disk.write(document)
+    for content in (document, "" if mode == "singleValue" else document[:-3]):
+        disk.write(content)
+        key = disk.key()
+        assert key.digest == DIGESTER(f"{CANARY}-1")
+        seen = list(reachable(disk.reader))
+        assert any(isinstance(one, Judgement) for one in seen), "the walk isn't blind"
+        for one in seen:
+            text = one.decode("utf-8", "replace") if isinstance(one, (bytes, bytearray)) else one
+            assert not isinstance(text, str) or not (CANARY in text or CANARY_NAME in text)
+
+
+def reachable(root: object) -> Iterator[object]:
+    """Yield all objects that are reachable from one, but for modules, classes and code."""
+    foreign = (type, types.ModuleType, types.FrameType, types.CodeType, types.BuiltinFunctionType)
+    seen: dict[int, object] = {}
+    stack = [root]
+    while stack:
+        one = stack.pop()
+        if id(one) in seen or isinstance(one, foreign):
+            continue
+        seen[id(one)] = one
+        yield one
+        if isinstance(one, types.FunctionType):
+            stack += (one.__closure__, one.__defaults__, one.__kwdefaults__)
+        elif isinstance(one, msgspec.Struct):
+            stack += (getattr(one, name) for name in one.__struct_fields__)
+        else:
+            stack += gc.get_referents(one)
+
+
+# ----------------------------------------------------------------------------------------------------------- judgements
+
+
+def by_text(text: str) -> Judgement:
+    """Judge texts apart."""
+    return Judgement(KeyFacts(KeyForm.FILE_REF, digest=DIGESTER(text)), KeyFacts(KeyForm.FILE_REF))
+
+
+def test_a_judged_document_has_the_structure_of_the_document() -> None:
+    """Texts are judged where they stand, blank ones and other values are no secrets, and null is nothing."""
+    tree = judged({"a": ["x", " ", None, 1, {"b": "y"}], "t": True}, by_text, DIGESTER)
+    found = [follow(tree, pointer, DIGESTER) for pointer in ("/a/0", "/a/1", "/a/2", "/a/3", "/a/4/b", "/t", "/a/5")]
+    assert found == [by_text("x"), NO_SECRET, None, NO_SECRET, by_text("y"), NO_SECRET, None]
+    assert judged("x", by_text, DIGESTER) == by_text("x")
+
+
+def test_a_deep_document_is_judged_without_a_deep_stack() -> None:
+    """What the parser takes can be judged, followed and digested."""
+    document: object = "x"
+    for _ in range(20_000):
+        document = [document]
+    tree = judged(document, by_text, DIGESTER)
+    assert follow(tree, "/0" * 20_000, DIGESTER) == by_text("x")
+    assert digest_of(tree, DIGESTER)
+
+
+def test_the_digest_of_a_tree_tells_structures_and_judgements_apart() -> None:
+    """Any other place or judgement of a leaf is another digest; the order of keys is none."""
+    documents: list[object] = [
+        *(
+            {"a": "x", "b": "y"},
+            {"a": "y", "b": "x"},
+            {"a": "x"},
+            {"b": "x"},
+            {"a": ["x", "y"]},
+            {"a": ["x"], "b": "y"},
+        ),
+        *({"a": {"b": "x"}}, {"a": {}, "b": "x"}, {"a": None}, {"a": 1}, {}, [], ["x"], [["x"]], "x"),
+    ]
+    digests = [digest_of(judged(one, by_text, DIGESTER), DIGESTER) for one in documents]
+    assert len(set(digests)) == len(documents)
+    turned: Tree = judged({"b": "y", "a": "x"}, by_text, DIGESTER)
+    assert digest_of(turned, DIGESTER) == digests[0]
+    stored = Judgement(by_text("x").configured, KeyFacts(KeyForm.FILE_REF, resolved=True))
+    assert digest_of(judged("x", lambda _: stored, DIGESTER), DIGESTER) != digests[-1]
+
+
+def test_the_secrets_digest_follows_the_variables_that_a_file_names(disk: Disk) -> None:
+    """The same file says something else when a variable that it leads to has another value."""
+    disk.write(json.dumps({"p": {"key": "${MY_KEY}"}}))
+    digests = set()
+    for value in ("a", "b", ""):
+        disk.reader.replace_environment({**disk.env, "MY_KEY": value})
+        facts = disk.home().config
+        assert facts.providers[0].key.digest == (DIGESTER(value) if value else None)
+        digests.add(facts.secrets_digest)
+    assert len(digests) == 3
+
+
+def test_a_text_of_a_file_is_judged_for_config_and_store_apart(disk: Disk) -> None:
+    """The name of a provider's variable is that variable in the config, and a secret in a store."""
+    disk.env["OPENAI_API_KEY"] = "o"
+    disk.write(json.dumps({"p": {"key": "OPENAI_API_KEY"}}))
+    key = disk.key()
+    assert (key.form, key.name, key.digest) == (KeyForm.ENV_NAME, "OPENAI_API_KEY", DIGESTER("o"))
+    entry = {"type": "api_key", "provider": "zai", "keyRef": disk.reference}
+    document = json.dumps({"profiles": {"zai:a": entry}}).encode()
+    store = disk.reader.decode_store(StoreId(str(disk.state / "s")), document)
+    assert store.profiles[0].digest == DIGESTER("OPENAI_API_KEY")
+
+
+# ------------------------------------------------------------------------------------------------------- late readings
+
+
+def test_a_reading_that_was_given_up_changes_nothing_when_it_returns(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a younger reading found stays: its secrets for the stores, and what a torn file held."""
+    held, go_on = threading.Event(), threading.Event()
+    inner = reader_module.environment_facts
+
+    def slow(*given: Any) -> Any:
+        if threading.current_thread() is late:
+            held.set()
+            assert go_on.wait(20)
+        return inner(*given)
+
+    disk.home()
+    monkeypatch.setattr(reader_module, "environment_facts", slow)
+    late = threading.Thread(target=disk.reader.read_home)
+    late.start()
+    assert held.wait(20)
+    disk.write(DOCUMENT.replace("-1", "-9"))
+    try:
+        assert disk.reader.read_home().config.providers[0].key.digest == DIGESTER(f"{CANARY}-9")
+    finally:
+        go_on.set()
+        late.join(20)
+    assert not late.is_alive()
+    entry = {"type": "api_key", "provider": "zai", "keyRef": disk.reference}
+    document = json.dumps({"profiles": {"zai:a": entry}}).encode()
+    store = disk.reader.decode_store(StoreId(str(disk.state / "s")), document)
+    assert store.profiles[0].digest == DIGESTER(f"{CANARY}-9")
+    disk.write(DOCUMENT[:-3])
+    assert disk.key().digest == DIGESTER(f"{CANARY}-9")
