@@ -337,6 +337,8 @@ class UsageWritten(Message, frozen=True, kw_only=True):
     problem: str = ""
     permanent: bool = False
     """Whether trying again is useless (the store can't be written at all)."""
+    gone: bool = False
+    """Whether there is no store any more: nothing is to be written."""
 
 
 class ForgetUsage(Message, frozen=True, kw_only=True):

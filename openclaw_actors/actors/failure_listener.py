@@ -12,6 +12,7 @@ can't be written is kept and tried again, ever more slowly. A report for an agen
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -54,6 +55,9 @@ from openclaw_actors.messages import (
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.reading.job import ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
+
+_GONE = "gone"
+"""What a usage write comes to when there is no store any more."""
 
 LedgerBook = dict[LedgerKey, LedgerEntry]
 
@@ -215,6 +219,8 @@ class FailureListener(BaseActor):
         waiting.failures = waiting.failures + 1 if message.problem else 0
         if message.problem:
             log.bind(store=store).warning("usage of a store can't be written now: {}", message.problem)
+        if message.gone:
+            waiting.steps.clear()
         if message.permanent or (message.problem and self._flushing):
             self._memory_only[store] = message.problem
             waiting.steps.clear()
@@ -272,11 +278,14 @@ class FailureListener(BaseActor):
         changes = {profile: partial(_in_turn, tuple(each)) for profile, each in steps.items()}
 
         def write() -> object:
+            if not os.path.isdir(store):
+                return _GONE  # with its agent; it is nobody's business to make it again
             return write_usage(store, changes, last_good=last_good, lock_timeout_s=timeout_s)
 
         def deliver(outcome: ReadOutcome) -> None:
             permanent = "keeps its profiles in SQLite" in outcome.problem
-            tell(me, UsageWritten(store=store, problem=outcome.problem, permanent=permanent))
+            gone = outcome.value == _GONE
+            tell(me, UsageWritten(store=store, problem=outcome.problem, permanent=permanent, gone=gone))
 
         # the lock may be held by another process for as long as the deadline of a reading, so it gets time beside it
         self._dispatcher.read(ReadJob(f"usage:{store}", write, deliver, timeout_s + self._settings.source_deadline_s))

@@ -21,6 +21,10 @@ UNANSWERED_STATUS = 75
 """Exit status when a gateway was not done in time, or could not be asked (EX_TEMPFAIL)."""
 
 
+_FATAL = frozenset({"ConfigValid", "StoresReadable"})
+"""What has to be read for a recheck to be one."""
+
+
 class NoGatewayError(click.ClickException):
     """No gateway of the home runs, or none can be found."""
 
@@ -71,8 +75,10 @@ def _complain(pid: int, answer: object, wait_s: float) -> int:
         return UNANSWERED_STATUS
     if answer.note:
         warn(f"gateway {pid}: {answer.note}")
+    for kind, message in answer.problems.items():
+        warn(f"gateway {pid}: {kind}: {clean(message)}")
     if answer.answered:
-        return 0
+        return UNANSWERED_STATUS if answer.problems.keys() & _FATAL else 0
     warn(
         f"gateway {pid}: not answered within {wait_s:g} s: a source is slow or can't be read. What it shows is from "
         "before; it goes on looking (--wait waits longer)"

@@ -68,6 +68,8 @@ class Rechecked(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer", t
     """Agent → state → how many providers, when the scope was everything."""
     note: str = ""
     """What is wrong with the scope itself (an unknown agent, say); empty when nothing is."""
+    problems: dict[str, str] = {}
+    """What could not be read again, so that older answers stand: condition of the health → its message."""
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer", tag="refused"):

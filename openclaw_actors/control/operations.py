@@ -15,6 +15,9 @@ from openclaw_actors.ids import Generation
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
 
+_READ = frozenset({"ConfigValid", "StoresReadable", "LoginsReadable", "SecretFilesReadable", "DotenvReadable"})
+"""Conditions that say whether something could be read."""
+
 _SILENT = frozenset({State.MISSING, State.UNKNOWN})
 """States of a provider that nobody set up which are not worth a line in an answer."""
 
@@ -61,6 +64,11 @@ class Rechecking:
             agents=agents,
             counts=counts,
             note=note,
+            problems={
+                condition.type: condition.message
+                for condition in self._supervisor.health().conditions
+                if condition.type in _READ and not condition.status
+            },
         )
 
     def _scoped(self) -> tuple[dict[str, dict[str, CellAnswer]], dict[str, dict[str, int]], str]:

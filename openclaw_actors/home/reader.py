@@ -13,6 +13,7 @@ from openclaw_actors.errors import ConfigError, HomeError
 from openclaw_actors.home import agents
 from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.config import config_facts
+from openclaw_actors.home.config_shape import check_shape
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.dotenv import NO_DOTENVS, Layers
 from openclaw_actors.home.environment import environment_facts
@@ -205,6 +206,7 @@ class HomeReader:
             resolved = includes.resolve(document) if exists else {}
             if not isinstance(resolved, dict):
                 raise ConfigError(path, "its top level is not an object", "Put everything into one { … }.")
+            check_shape(path, resolved)
         except HomeError as trouble:
             trouble.looked_at = (*location.config_candidates, *targets, *includes.paths, *layers.paths)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -595,3 +596,12 @@ def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
     rig.advance(1.0)
     rig.touch(rig.store())
     assert rig.state() == "rejected"
+
+
+def test_usage_of_a_store_that_is_gone_is_forgotten(rig: Rig) -> None:
+    """What waits to be written into an agent dir that was removed is no trouble for ever."""
+    shutil.rmtree(rig.files.agent_dir())
+    rig.report_failure(reason="rate_limit")
+    rig.advance(60.0)
+    found = rig.runtime.conditions.health().condition("UsagePersisted")
+    assert found is None or found.status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
+from rig import CLAUDE, CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
 
 from openclaw_actors.actors.wakings import CLOCK_LOOK_S
 from openclaw_actors.changes import Change
@@ -434,37 +434,41 @@ def test_a_reading_that_gets_no_reader_is_given_up_after_the_budget(make_rig: Ma
 # ------------------------------------------------------------------------------------------------------ smaller files
 
 
-def codex_login(rig: Rig) -> str:
-    """Return the text of a login of codex that lives a day."""
-    tokens = {"access_token": "canary-a-7781", "refresh_token": "canary-r-7781", "account_id": "x"}
-    return json.dumps({"tokens": tokens, "last_refresh": "2026-05-01T00:00:00Z"})
+LOGIN = json.dumps(
+    {
+        "claudeAiOauth": {
+            "accessToken": "canary-a-000000",
+            "refreshToken": "canary-r-000000",
+            "expiresAt": 4102444800000,
+        }
+    }
+)
 
 
 def test_a_torn_login_keeps_the_last_good_answer(rig: Rig) -> None:
     """A login file that is half written is told in the health and tried again; what it held still counts."""
 
-    def found() -> tuple[str, bool]:
-        verdict = rig.verdict("main", "openai-codex")
-        assert verdict.evidence is not None
-        return verdict.evidence.source, verdict.fresh
+    def shown() -> tuple[str, bool]:
+        verdict = rig.verdict("main", "claude-cli")
+        return str(verdict.state), verdict.fresh
 
-    path = rig.files.user / ".codex" / "auth.json"
-    rig.files.replace(path, codex_login(rig))
-    rig.touch(CODEX)
-    assert found() == ("external-cli", True)
-    rig.files.replace(path, codex_login(rig)[:30])
-    rig.touch(CODEX)
+    path = rig.files.user / ".claude" / ".credentials.json"
+    rig.files.replace(path, LOGIN)
+    rig.touch(CLAUDE)
+    assert shown() == ("usable", True)
+    rig.files.replace(path, LOGIN[:30])
+    rig.touch(CLAUDE)
     rig.advance(5.0)
-    assert found() == ("external-cli", False)
+    assert shown() == ("usable", False)
     assert not rig.condition("LoginsReadable").status
-    rig.files.replace(path, codex_login(rig))
+    rig.files.replace(path, LOGIN)
     rig.advance(60.0)
-    assert found() == ("external-cli", True)
+    assert shown() == ("usable", True)
     assert rig.condition("LoginsReadable").status
     rig.files.replace(path, "{}")
-    rig.touch(CODEX)
+    rig.touch(CLAUDE)
     rig.advance(1.0)
-    assert found() == ("profile", True), "a file without a login is a logout"
+    assert rig.state("main", "claude-cli") != "usable", "a file without a login is a logout"
 
 
 def test_a_dotenv_that_is_written_anew_was_never_gone(rig: Rig) -> None:

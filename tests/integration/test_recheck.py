@@ -424,3 +424,16 @@ def test_start_returns_at_once_with_a_socket_too(small: Home, runtime: Path, mon
     assert condition is not None
     assert (condition.status, condition.message) == (False, "slow")
     supervisor.stop()
+
+
+def test_a_recheck_that_could_read_nothing_says_so(small: Home, supervise: Supervise, runtime: Path) -> None:
+    """A store or config that is broken at the time of a recheck is in its answer: older answers stand then."""
+    supervise(small, control_socket=True)
+    assert eventually(lambda: list(runtime.rglob("*.sock")))
+    (outcome,) = ask(str(small.path), RecheckRequest(wait_s=5.0)).outcomes
+    assert isinstance(outcome.answer, Rechecked)
+    assert outcome.answer.problems == {}
+    small.config_path.write_text("{")
+    (outcome,) = ask(str(small.path), RecheckRequest(wait_s=5.0)).outcomes
+    assert isinstance(outcome.answer, Rechecked)
+    assert "openclaw.json" in outcome.answer.problems["ConfigValid"]

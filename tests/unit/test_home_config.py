@@ -114,14 +114,31 @@ def test_any_bytes_parse_or_raise_config_error(data: bytes | str) -> None:
     )
 )
 def test_any_document_gives_facts_or_config_error(tmp_path_factory: pytest.TempPathFactory, document: object) -> None:
-    """Wrong types anywhere are passed over; only a top level that is no object is an error."""
+    """Wrong types are passed over, but for the outline: a top level or a block of the wrong kind is an error."""
     state = tmp_path_factory.mktemp("home")
     encoded = msgspec.json.encode(document)
     write(state / "openclaw.json", encoded)
     try:
         read(state)
-    except ConfigError:
-        assert not isinstance(document, dict)
+    except ConfigError as error:
+        assert error.place or not isinstance(document, dict)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"agents": {"list": "x"}}, "agents.list"),
+        ({"agents": ["ops"]}, "agents"),
+        ({"models": {"providers": []}}, "models.providers"),
+        ({"auth": {"order": 1}}, "auth.order"),
+    ],
+)
+def test_a_block_of_the_wrong_kind_is_no_empty_block(tmp_path: Path, document: object, place: str) -> None:
+    """An agent list that is no list doesn't read as "no agents": the config is invalid, and the error says where."""
+    write(tmp_path / "openclaw.json", msgspec.json.encode(document))
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path)
+    assert caught.value.place == place
 
 
 def test_a_missing_config_is_an_empty_one(tmp_path: Path) -> None:
