@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from openclaw_actors.changes import Change
 from openclaw_actors.ids import Generation
 
 if TYPE_CHECKING:
+    from openclaw_actors.notifier import Notifier
     from openclaw_actors.supervisor import AuthSupervisor
 
 T = TypeVar("T")
@@ -82,32 +84,18 @@ class Aio:
         verdict = supervisor.verdict(provider, agent_id=agent_id)
         return verdict if done else msgspec.structs.replace(verdict, fresh=False)
 
-    async def changes(self, since: int | None = None) -> AsyncIterator[Change]:
-        """Yield each change once, in the order of publication; ends when the supervisor is stopped.
+    def changes(self, since: int | None = None) -> ChangeStream:
+        """Follow from now on: return what yields each change once, in the order of publication.
 
-        One that is read too slowly, or that begins before what is kept (the latest 4,096 changes), finds
-        `Change.reread_from` set where changes of an agent are missing.
+        What is published between this call and the first look at the stream is not lost: follow, read a snapshot, then
+        iterate. It ends when the supervisor is stopped; in a forked child it is empty. One that is read too slowly, or
+        that begins before what is kept (the latest 4,096 changes), finds `Change.reread_from` set where changes of an
+        agent are missing.
 
         Args:
-            since: A sequence number: the changes after it come first.
+            since: A sequence number (`AuthSupervisor.sequence`, `Change.sequence`): the changes after it come first.
         """
-        there = asyncio.Event()
-        wake = _Wake(asyncio.get_running_loop(), there.set)
-        runtime = self._supervisor._runtime
-        stop_listening = runtime.bell.listen(lambda: wake() if runtime.ended.is_set() else None)
-        feed, leave = runtime.notifier.follow(wake, since=since)
-        try:
-            is_over = False
-            while not is_over:
-                is_over = runtime.ended.is_set()  # before the last look: nothing is published after it
-                while (change := feed.take()) is not None:
-                    yield change
-                if not is_over:
-                    await there.wait()
-                    there.clear()
-        finally:
-            stop_listening()
-            leave()
+        return ChangeStream(self._supervisor._runtime.notifier, since)
 
     async def has_auth_for_model_provider(
         self,
@@ -152,6 +140,46 @@ class Aio:
             stop()
 
 
+@final
+class ChangeStream(AsyncIterator[Change]):
+    """Changes for `async for`; made by `Aio.changes`. It may be made anywhere, and is iterated on one loop at a time.
+
+    It leaves the notifier when it is closed (`contextlib.aclosing` does that), when it is over, and when nobody holds
+    it any more. A wait for the next change that is cancelled takes nothing out of it.
+    """
+
+    def __init__(self, notifier: Notifier, since: int | None) -> None:
+        """Follow a notifier from here on."""
+        self._signal = _Signal()
+        self._feed, leave = notifier.follow(self._signal, since=since)
+        self._leave = weakref.finalize(self, leave)
+        self._leave.atexit = False
+        self._is_closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Change:
+        there = self._signal.on_running_loop()
+        while not self._is_closed:
+            is_over = self._feed.is_over  # before the last look: nothing is put after it
+            change = self._feed.take()
+            if change is not None:
+                return change
+            if is_over:
+                break
+            await there.wait()
+            there.clear()
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Leave; who waits for the next change meanwhile finds the stream at its end."""
+        self._is_closed = True
+        self._leave()
+        self._signal()
+
+
 async def _in_thread(call: Callable[[], T]) -> T:
     """Run a blocking call on a daemon thread of its own and await it.
 
@@ -161,6 +189,9 @@ async def _in_thread(call: Callable[[], T]) -> T:
     future: Future[T] = Future()
 
     def run() -> None:
+        # from here on a cancel ends the wait and not the call: a store that is half way through is not left so
+        if not future.set_running_or_notify_cancel():
+            return
         try:
             result = call()
         except BaseException as error:  # handed to whoever awaits
@@ -204,6 +235,34 @@ class _Wake:
         # first, so that whatever is rung for during the callback comes again
         self._is_under_way = False
         self._callback()
+
+
+@final
+class _Signal:
+    """What a stream is woken by: nothing until it is first waited for, then the event of the loop that waits.
+
+    Knows nothing of the stream: the notifier holds it, and would keep a stream alive that everybody else has forgotten.
+    """
+
+    __slots__ = ("_loop", "_there", "_wake")
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._there = asyncio.Event()
+        self._wake: _Wake | None = None
+
+    def __call__(self) -> None:
+        """Wake whoever waits; from any thread."""
+        if self._wake is not None:
+            self._wake()
+
+    def on_running_loop(self) -> asyncio.Event:
+        """Return what is set from now on, on the loop that runs here."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._there = loop, asyncio.Event()
+            self._wake = _Wake(loop, self._there.set)
+        return self._there
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -31,23 +32,38 @@ class Feed:
         self._lock = threading.Lock()
         self._backlog = Backlog(limit)
         self._lags = False
+        self.is_left = False
+        """Whether the consumer is gone."""
+        self.is_over = False
+        """Whether nothing will be put any more. Who looks at it before the take that finds nothing has had all."""
         for change in missed:
             self._backlog.add(change)
 
     def put(self, changes: tuple[Change, ...]) -> int:
         """Add changes and wake the consumer; return how many older ones were given up."""
+        if self.is_left:
+            return 0
         with self._lock:
             given_up = sum(self._backlog.add(change) for change in changes)
-        if given_up and not self._lags:
-            self._lags = True
+            begins_to_lag = given_up > 0 and not self._lags
+            self._lags = self._lags or begins_to_lag
+        if begins_to_lag:
             log.warning("a consumer of changes is slow: it is told what to read again")
         self._wake()
         return given_up
 
+    def end(self) -> None:
+        """Say that nothing will be put any more, and wake the consumer."""
+        self.is_over = True
+        self._wake()
+
     def take(self) -> Change | None:
         """Return the next change; None when there is none at the moment."""
         with self._lock:
-            return self._backlog.take()
+            change = self._backlog.take()
+            if not self._backlog:
+                self._lags = False  # it has caught up: should it lag again, that is worth another line
+        return change
 
 
 @final
@@ -99,7 +115,8 @@ class _Subscriber:
             while not self._gone and (change := self.feed.take()) is not None:
                 try:
                     self._callback(change)
-                except Exception as error:  # a boundary that runs others' code
+                # others' code: with SystemExit or a CancelledError, too, the thread would end and nobody would know
+                except BaseException as error:
                     log.bind(error=type(error).__name__, sequence=change.sequence).warning(
                         "a subscriber raised; it stays subscribed"
                     )
@@ -120,6 +137,15 @@ class Notifier:
         self._number = 0
         self._started = False
         self._stopped = False
+        self._pid: int | None = None
+        self.sequence = 0
+        """The number of the latest change that was posted; 0 before the first. Read it without a lock."""
+
+    def adopt(self) -> None:
+        """Note that this process delivers from now on: in a child that it forks nothing comes, and nothing waits for a
+        lock that some thread held at the fork.
+        """
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Start calling those who subscribed already."""
@@ -129,29 +155,41 @@ class Notifier:
                 self._start(subscriber)
 
     def stop(self, timeout_s: float) -> bool:
-        """Let what was posted be delivered and end the threads; return whether they ended in time."""
+        """Let what was posted be delivered and end the threads; return whether they ended in time.
+
+        One that didn't is not called again: what still waits for it is dropped.
+        """
         until = time.monotonic() + timeout_s
         with self._lock:
             self._stopped = True
             # they stay known: one of them may be what stops everything
-            subscribers, self._feeds = self._subscribers, ()
+            subscribers, feeds, self._feeds = self._subscribers, self._feeds, ()
+        for feed in feeds:
+            feed.end()
         for subscriber in subscribers:
             subscriber.end()
-        return all([subscriber.join(until - time.monotonic()) for subscriber in subscribers])
+        late = [subscriber for subscriber in subscribers if not subscriber.join(until - time.monotonic())]
+        for subscriber in late:
+            subscriber.drop()
+        return not late
 
     def post(self, changes: tuple[Change, ...]) -> None:
         """Have changes delivered; returns at once."""
         with self._lock:
             for change in changes:
                 self._latest.add(change)
+                self.sequence = change.sequence
+            self._forget_who_left()
             given_up = sum([feed.put(changes) for feed in self._feeds])
         self._counters.changes_missed += given_up
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call `callback` with each change from now on, on a thread of its own, and return what ends that.
 
-        What it raises is logged and survived.
+        Whatever it raises is logged and survived. In a forked child it is never called.
         """
+        if self._is_of_another_process():
+            return lambda: None
         subscriber = _Subscriber(callback)
         with self._lock:
             if self._stopped:
@@ -162,35 +200,59 @@ class Notifier:
                 self._start(subscriber)
 
         def unsubscribe() -> None:
+            if self._is_of_another_process():
+                return  # its thread is the parent's
+            subscriber.feed.is_left = True
             with self._lock:
                 self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
-                self._feeds = tuple(one for one in self._feeds if one is not subscriber.feed)
+                self._forget_who_left()
             subscriber.drop()
 
         return unsubscribe
 
     def follow(self, wake: Callable[[], None], *, since: int | None = None) -> tuple[Feed, Callable[[], None]]:
-        """Return a feed of each change from now on, and what ends it.
+        """Return a feed of each change from now on, and what ends it; after a stop, and in a forked child, one that is
+        over.
 
         Args:
-            wake: Called whenever there is something to take, on the thread that publishes; it must return at once.
+            wake: Called whenever there is something to take, on the thread that publishes, and when the feed is over;
+                it must return at once.
             since: A sequence number: the changes after it come first, as far as they are kept; where some aren't, the
                 agent's next change says so.
         """
+        if self._is_of_another_process():
+            feed = Feed(wake, ())
+            feed.is_over = True
+            return feed, lambda: None
         with self._lock:
             feed = Feed(wake, () if since is None else self._latest.after(since))
+            feed.is_over = self._stopped
+            self._forget_who_left()
             if not self._stopped:
                 self._feeds = (*self._feeds, feed)
 
         def leave() -> None:
-            with self._lock:
-                self._feeds = tuple(one for one in self._feeds if one is not feed)
+            feed.is_left = True
+            # it never waits: garbage collection calls it too, maybe on the very thread that holds the lock; then the
+            # next change, or the next follower, takes the feed away
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._forget_who_left()
+                finally:
+                    self._lock.release()
 
         return feed, leave
 
     def is_calling(self) -> bool:
         """Tell whether the caller is a subscriber's callback."""
         return any(subscriber.is_current for subscriber in self._subscribers)
+
+    def _is_of_another_process(self) -> bool:
+        return self._pid is not None and self._pid != os.getpid()
+
+    def _forget_who_left(self) -> None:
+        if any(feed.is_left for feed in self._feeds):
+            self._feeds = tuple(feed for feed in self._feeds if not feed.is_left)
 
     def _start(self, subscriber: _Subscriber) -> None:
         self._number += 1

@@ -149,6 +149,15 @@ class Reads:
         return self._runtime.conditions.health()
 
     @property
+    def sequence(self) -> int:
+        """The sequence number of the latest change; 0 before the first. No lock, any thread.
+
+        Read it before a snapshot: `aio.changes(since=…)` then misses nothing that the snapshot doesn't show.
+        """
+        # not the map's own counter: that one is ahead of what can be read and replayed
+        return self._runtime.notifier.sequence
+
+    @property
     def instance_id(self) -> str:
         """Tells this process's revisions from another's."""
         return self._prepared.instance_id

@@ -204,17 +204,16 @@ class Runtime:
         for address in (self.watcher, self.warmer, self.listener):
             address.ref = None
         # before the readers: a source that blocks takes all the time that is left
-        self.notifier.stop(left_s() / 2)
+        all_heard = self.notifier.stop(left_s() / 2)
         self.stop_report = self.dispatcher.stop(left_s())
         self.conditions.set("ActorsAlive", False, "Stopped", "the supervisor was stopped")
+        left: list[str] = []
         if stuck or not self.stop_report.clean:
-            sources = ", ".join(self.stop_report.blocking_sources) or "none"
-            self.conditions.set(
-                "ActorsAlive",
-                False,
-                "StoppedWithLeftovers",
-                f"threads still blocked by sources: {sources}; all are daemons",
-            )
+            left.append(f"threads still blocked by sources: {', '.join(self.stop_report.blocking_sources) or 'none'}")
+        if not all_heard:
+            left.append("a subscriber's callback still runs")
+        if left:
+            self.conditions.set("ActorsAlive", False, "StoppedWithLeftovers", f"{'; '.join(left)}; all are daemons")
 
     # ---------------------------------------------------------------------------------------------------- the actors
 

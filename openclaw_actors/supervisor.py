@@ -102,6 +102,7 @@ class AuthSupervisor(Events):
                 daemon=True,
             )
             self._runtime.wants.adopt()
+            self._runtime.notifier.adopt()
             self._pid = os.getpid()
             thread.start()
             self._thread = thread
@@ -140,7 +141,10 @@ class AuthSupervisor(Events):
         if self._gap is not None:
             self._gap.stop()
         if thread is None:
+            # no supervisor thread will do that: whoever waits, or iterates, hears of the end here
+            self._runtime.notifier.stop(0.0)
             self._runtime.ended.set()
+            self._runtime.bell.ring()
         if thread is None or self._pid != os.getpid():
             return
         if first:
@@ -187,7 +191,7 @@ class AuthSupervisor(Events):
 
         Changes come in the order in which they were published, each once. A callback that is slow holds up nobody
         else; one that falls more than 4,096 changes behind finds `Change.reread_from` set where some are missing.
-        What the callback raises is logged and survived.
+        Whatever the callback raises is logged and survived; a forked child is never called.
         """
         return self._runtime.notifier.subscribe(callback)
 

@@ -88,7 +88,9 @@ def _report(
         resync_interval_s=options.resync_s,
         interrupted=interrupted,
         edits=dict(session.edits),
-        changes=ChangeFigures(matching.expected, matching.matched, matching.missed, matching.unexpected),
+        changes=ChangeFigures(
+            matching.expected, matching.matched, matching.missed, matching.unexpected, matching.of_guests
+        ),
         windows=session.windows.costs,
         still=StillFigures(len(home.agents), session.still_cells, session.still_moved, len(usage_only_stores(home))),
         latency_ms=LatencyFigures(

@@ -8,29 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.soak.journal import Edit, Expected
+from bench.soak.guests import Guests
+from bench.soak.journal import Edit, Expected, Roster
+from bench.soak.seen import CLOCK_SLACK_S, JUDGED_AFTER_S, LATE_S, Seen
 from bench.soak.violations import Violations
-from openclaw_actors import Change
-
-_CLOCK_SLACK_S = 0.05
-"""A change may be seen this much before the time in the journal: the writer looks at the clock after the rename."""
-
-_JUDGED_AFTER_S = 2.0
-"""How long a change that nothing explains waits for a line of the journal that does."""
-
-_LATE_S = 10.0
-"""After how long an expected change is missed."""
 
 _SLOWEST = 5
 """How many of the slowest edits are named."""
-
-
-class Seen(NamedTuple):
-    """A change, as the callback got it."""
-
-    at: float
-    """When the callback was called, monotonic seconds."""
-    change: Change
 
 
 class Slow(msgspec.Struct, frozen=True):
@@ -57,14 +41,17 @@ class _Due(NamedTuple):
 class Matching:
     """Matches each expected change with one that was seen. For one thread."""
 
-    def __init__(self, violations: Violations) -> None:
+    def __init__(self, violations: Violations, agents: tuple[str, ...] = ()) -> None:
+        """Take the agents that the config names in the beginning."""
         self._violations = violations
+        self._guests = Guests(agents, violations)
         self._due: dict[tuple[str, str], deque[_Due]] = {}
         self._seen: dict[tuple[str, str], deque[Seen]] = {}
         self._sequence = 0
         self._revisions: dict[str, int] = {}
         self._states: dict[tuple[str, str], str] = {}
-        self.expected = self.matched = self.missed = self.unexpected = 0
+        self.expected = self.matched = self.missed = 0
+        self._unexpected = 0
         self.edit_s: list[float] = []
         """From rename to callback, in seconds."""
         self.timed_s: list[float] = []
@@ -76,7 +63,17 @@ class Matching:
     @property
     def is_settled(self) -> bool:
         """Whether all that is expected was seen, and nothing else."""
-        return not self._due and not self._seen
+        return not self._due and not self._seen and self._guests.is_settled
+
+    @property
+    def unexpected(self) -> int:
+        """How many changes nothing explains."""
+        return self._unexpected + self._guests.unexpected
+
+    @property
+    def of_guests(self) -> int:
+        """How many changes are explained by an agent that left or came back; none of them is demanded."""
+        return self._guests.seen
 
     @property
     def slowest(self) -> list[Slow]:
@@ -105,15 +102,20 @@ class Matching:
         self._sequence = max(self._sequence, change.sequence)
         self._revisions[cell[0]] = max(self._revisions.get(cell[0], 0), change.revision)
         self._states[cell] = str(change.new.state)
-        self._seen.setdefault(cell, deque()).append(seen)
-        self._match(cell)
+        if not self._guests.see(seen):
+            self._seen.setdefault(cell, deque()).append(seen)
+            self._match(cell)
 
-    def forget_absent(self, agents: frozenset[str]) -> None:
-        """Forget the states of agents that left: one that comes back begins anew."""
-        self._states = {cell: state for cell, state in self._states.items() if cell[0] in agents}
+    def expect_agents(self, roster: Roster) -> None:
+        """Take in what agents the config names now. The states of those that left are forgotten: one that comes back
+        begins anew.
+        """
+        self._states = {cell: state for cell, state in self._states.items() if cell[0] in roster.agents}
+        self._guests.expect(roster)
 
     def judge(self) -> None:
         """Give up on what has waited too long."""
+        self._guests.judge()
         now = time.monotonic()
         for cell in [*self._seen.keys(), *self._due.keys()]:
             self._judge(cell, now)
@@ -141,7 +143,7 @@ class Matching:
 
     def _judge(self, cell: tuple[str, str], now: float) -> None:
         due, seen = self._due.get(cell), self._seen.get(cell)
-        while seen and now - seen[0].at > _JUDGED_AFTER_S:
+        while seen and now - seen[0].at > JUDGED_AFTER_S:
             skipped = next((at for at, one in enumerate(due or ()) if one.state == seen[0].change.new.state), None)
             if due and skipped and _is_after(seen[0], due[skipped]):
                 for _ in range(skipped):
@@ -149,8 +151,8 @@ class Matching:
                 self._match(cell)
             else:
                 self._not_expected(cell, seen.popleft(), due)
-        while due and now - due[0].at > _LATE_S:
-            self._miss(cell, due.popleft(), f"not seen within {_LATE_S:g} s")
+        while due and now - due[0].at > LATE_S:
+            self._miss(cell, due.popleft(), f"not seen within {LATE_S:g} s")
         self._tidy(cell)
 
     def _miss(self, cell: tuple[str, str], due: _Due, why: str) -> None:
@@ -158,7 +160,7 @@ class Matching:
         self._violations.add(f"missed: {cell[0]}/{cell[1]} -> {due.state} ({due.cause} at {due.at:.3f}): {why}")
 
     def _not_expected(self, cell: tuple[str, str], seen: Seen, due: deque[_Due] | None) -> None:
-        self.unexpected += 1
+        self._unexpected += 1
         change = seen.change
         waiting = f"; expected next: {due[0].state} ({due[0].cause} at {due[0].at:.3f})" if due else ""
         self._violations.add(
@@ -178,4 +180,4 @@ def _fields(one: Expected) -> tuple[str, str, str]:
 
 
 def _is_after(seen: Seen, due: _Due) -> bool:
-    return seen.at >= due.at - _CLOCK_SLACK_S
+    return seen.at >= due.at - CLOCK_SLACK_S

@@ -20,6 +20,8 @@ class ChangeFigures(msgspec.Struct, frozen=True):
     seen: int
     missed: int
     unexpected: int
+    of_guests: int
+    """Of agents that left the config or came back: seen when that was written, at most once each, and not demanded."""
 
 
 class LatencyFigures(msgspec.Struct, frozen=True):
@@ -93,6 +95,15 @@ class Report(msgspec.Struct, frozen=True):
         """Whether nothing went wrong."""
         return self.violations_total == 0
 
+    @property
+    def verdict(self) -> str:
+        """What to say in the end: nothing is clean of which no window could be judged."""
+        if not self.is_clean:
+            return f"{self.violations_total} violations"
+        if not all(costs.windows for costs in self.windows.values()):
+            return "no violations, but what usage costs was not judged: no window fitted"
+        return "clean"
+
     def json(self) -> bytes:
         """Return the figures as JSON."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
@@ -109,7 +120,7 @@ def show(report: Report, console: Console) -> None:
     hidden = report.violations_total - len(report.violations)
     if hidden:
         console.print(f"… and {hidden} more violations", style="red")
-    console.print("clean" if report.is_clean else f"{report.violations_total} violations", style="bold")
+    console.print(report.verdict, style="bold")
 
 
 def _rows(report: Report) -> list[tuple[str, str]]:
@@ -122,11 +133,13 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("changes of answers: expected", f"{changes.expected:,}"),
         ("changes of answers: seen once, in order", f"{changes.seen:,}"),
         ("changes of answers: missed / unexpected", f"{changes.missed:,} / {changes.unexpected:,}"),
+        ("changes of agents that left or came back", f"{changes.of_guests:,}"),
     ]
     for kind, costs in report.windows.items():
         what = "usage alone is written" if kind == "usage" else "an unrelated part of the config is, too"
         skipped = f" ({costs.skipped} more skipped)" if costs.skipped else ""
-        rows.append((f"windows in which {what}", f"{costs.windows}{skipped}"))
+        judged = f"{costs.windows}" if costs.windows else "no window fitted; run longer"
+        rows.append((f"windows in which {what}", f"{judged}{skipped}"))
         rows.append(
             (
                 "  checks / sweeps / file events / store reads / shared reads",

@@ -33,6 +33,11 @@ class Rhythm:
         self._config_s = max(_SHORTEST_PAUSE_S, self.cycle_s / 15)
         self._editing_s = max(0.0, self.cycle_s - self._settling_s - self._usage_s - self._config_s)
 
+    @property
+    def has_full_cycles(self) -> bool:
+        """Whether a run lasts long enough for windows of full length: then each kind has to be judged once at least."""
+        return self.scale == 1.0
+
     def at(self, elapsed_s: float) -> Phase:
         """Return the phase at a moment of the run."""
         into = elapsed_s % self.cycle_s

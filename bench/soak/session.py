@@ -11,12 +11,14 @@ from bench.interruption import Interruption
 from bench.machine import Footprint
 from bench.soak.comparison import WARM_S, compare_with_fresh, generations, moved
 from bench.soak.journal import Done, Edit, Line, Roster
-from bench.soak.matching import Matching, Seen
+from bench.soak.matching import Matching
 from bench.soak.model import EDITED, RESTING, TOUCHED
 from bench.soak.process import WriterProcess
 from bench.soak.progress import SoakProgress
 from bench.soak.reading import Reader
+from bench.soak.rhythm import Rhythm
 from bench.soak.roster import RosterWatch
+from bench.soak.seen import Seen
 from bench.soak.violations import Violations
 from bench.soak.windows import Windows
 from openclaw_actors import AuthSupervisor, Change
@@ -43,7 +45,7 @@ class Session:
         self._home = home
         self._supervisor = supervisor
         self.violations = Violations()
-        self.matching = Matching(self.violations)
+        self.matching = Matching(self.violations, tuple(agent.id for agent in home.agents))
         self.windows = Windows(self.violations)
         self.roster = RosterWatch(supervisor, self.violations)
         self.reader = Reader(supervisor, (*EDITED, *RESTING, "openai", "anthropic", "house-gateway", "nobody"), seed)
@@ -76,6 +78,8 @@ class Session:
         if not self._is_done:
             status = writer.status() if writer.has_ended else "none yet"
             self.violations.add(f"the writer did not finish; its exit status: {status}")
+        if Rhythm(duration_s).has_full_cycles and not interruption.is_wanted:
+            self.windows.demand_one_of_each()
         after = generations(self._supervisor, agents, TOUCHED)
         self.still_cells, still_moved = len(before), moved(before, after)
         self.still_moved = len(still_moved)
@@ -110,7 +114,7 @@ class Session:
             self.edits[line.kind] += 1
             self.matching.expect(line)
         elif isinstance(line, Roster):
-            self.matching.forget_absent(frozenset(line.agents))
+            self.matching.expect_agents(line)
             self.roster.expect(line)
         elif isinstance(line, Done):
             self._is_done = True

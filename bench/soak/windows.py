@@ -35,6 +35,12 @@ class Windows:
         """The kind of the window that is open; empty between windows."""
         return "" if self._began is None else self._began[0]
 
+    def demand_one_of_each(self) -> None:
+        """Take it as a violation when no window of some kind could be judged: nothing is known of what usage costs."""
+        for kind, costs in self.costs.items():
+            if not costs.windows:
+                self._violations.add(f"no {kind} window could be judged; {costs.skipped} skipped")
+
     def take(self, window: Window, stats: Stats, *, is_settled: bool) -> None:
         """Take in a window's begin or end."""
         costs = self.costs[window.kind]

@@ -1,8 +1,8 @@
 """The breaker against trigger loops: a source whose file events keep causing sweeps for nothing is read more slowly.
 
-Nothing of ours writes what we watch, so a loop takes somebody else: a program that stores a new token each second, two
-that undo each other's edits. Each of its turns costs a sweep of every agent that sees the source. Decides only; the
-WarmerActor's.
+Nothing of ours writes what we watch in answer to a change, so a loop takes somebody else: a program that stores a new
+token each second, say. Each of its turns costs a sweep of every agent that sees the source. Changes that do change an
+answer are no loop, however many there are. Decides only; the WarmerActor's.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Breaker:
         self._in_vain: dict[str, deque[float]] = {}
         self._tripped: set[str] = set()
         self._is_set = False
+        self._look_s = max(_PERIOD_S, 2 * settings.trigger_loop_interval_s)
+        """How often it is looked whether sources have settled: two slow readings come in between at least."""
         self._show()
 
     def pace_s(self, source: str) -> float:
@@ -61,12 +63,12 @@ class Breaker:
         self._set()
 
     def look(self) -> None:
-        """Let the sources go that have settled: at most half of the slow readings of a minute were for nothing."""
+        """Let the sources go that have settled: at most half of the slow readings since the last look were in vain."""
         self._is_set = False
         now = self._clock.monotonic()
-        few = _PERIOD_S / self._settings.trigger_loop_interval_s / 2
+        few = self._look_s / self._settings.trigger_loop_interval_s / 2
         for source, times in list(self._in_vain.items()):
-            _forget_before(times, now - _PERIOD_S)
+            _forget_before(times, now - self._look_s)
             if source in self._tripped and len(times) <= few:
                 self._tripped.discard(source)
                 log.bind(source=source).info("a source that kept changing has settled")
@@ -85,7 +87,7 @@ class Breaker:
     def _set(self) -> None:
         if self._tripped and not self._is_set:
             self._is_set = True
-            self._dispatcher.tell_later(_PERIOD_S, self._actor, BreakerDue())
+            self._dispatcher.tell_later(self._look_s, self._actor, BreakerDue())
 
     def _show(self) -> None:
         if not self._tripped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, prune
 from openclaw_actors.auth.shared import SharedIndex
@@ -76,14 +78,27 @@ class Evaluations:
             self._views.clear()
             self._evaluations.clear()
 
-    def inherited_by(self, source: str) -> StoreFacts | None:
-        """Return the store that agents with this one inherit from; None for the one that all inherit from."""
-        return None if source == self._main else self._stores.get(self._main)
+    def beside(self, source: str) -> Callable[[set[str]], set[ProviderId]]:
+        """Return what says which providers some profile ids matter to beside their own: in the stores that are merged
+        with this one, and where the config or an order names them.
+        """
+        merged = [source, self._main] if source != self._main else list(self._stores)
+        return lambda ids: self._providers_of(ids, merged)
 
     def providers_of(self, profile_ids: set[str]) -> set[ProviderId]:
         """Return the providers of the stored profiles with some ids, in whichever store."""
-        stored = (profile for facts in self._stores.values() for profile in facts.profiles)
-        return {profile.provider for profile in stored if profile.id in profile_ids}
+        return self._providers_of(profile_ids, list(self._stores))
+
+    def _providers_of(self, ids: set[str], sources: list[str]) -> set[ProviderId]:
+        found: set[ProviderId] = set()
+        orders = list(self.index.config.auth_order) if self.index is not None else []
+        for facts in [self._stores[source] for source in sources if source in self._stores]:
+            found.update(profile.provider for profile in facts.profiles if profile.id in ids)
+            orders += facts.order
+        found.update(provider for provider, names in orders if not ids.isdisjoint(names))
+        if self.index is not None:
+            found.update(item.provider for item in self.index.config.auth_profiles if item.id in ids)
+        return found
 
     def forget_store(self, source: str) -> None:
         """Drop a store that no agent sees any more."""

@@ -80,7 +80,7 @@ class StoreChanges:
             return
         changed: frozenset[ProviderId] = frozenset()
         if old.credentials_digest != new.credentials_digest:
-            changed = changed_by_store(old, new, index.answered, self._facts.inherited_by(source))
+            changed = changed_by_store(old, new, index.answered, self._facts.beside(source))
             if changed:
                 self._sweeps.dirty_now(users, changed, _REASON, cause_at, taken.hinted)
         if old.windows_digest != new.windows_digest:

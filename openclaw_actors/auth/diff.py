@@ -62,7 +62,10 @@ def changed_providers(
 
 
 def changed_by_store(
-    old: StoreFacts, new: StoreFacts, answered: Iterable[ProviderId], inherited: StoreFacts | None = None
+    old: StoreFacts,
+    new: StoreFacts,
+    answered: Iterable[ProviderId],
+    providers_of: Callable[[set[str]], set[ProviderId]],
 ) -> frozenset[ProviderId]:
     """Return the providers whose profiles or order differ between two readings of a store.
 
@@ -70,12 +73,15 @@ def changed_by_store(
         old: The reading before.
         new: The reading now.
         answered: Every provider that is answered.
-        inherited: The store under this one: a profile of its id shows or hides there, whichever provider's it is.
+        providers_of: Says which providers the profiles with some ids are of in the stores above or below this one: an
+            id that comes or goes hides or shows them there, and decides their places.
     """
     differing = _moved(old.profiles, new.profiles)
-    if inherited is not None:
-        ids = {profile.id for profile in old.profiles} ^ {profile.id for profile in new.profiles}
-        differing |= {profile.provider for profile in inherited.profiles if profile.id in ids}
+    before, after = [profile.id for profile in old.profiles], [profile.id for profile in new.profiles]
+    if before != after:
+        there, common = set(after), set(before) & set(after)
+        keeps_order = [name for name in before if name in common] == [name for name in after if name in common]
+        differing |= providers_of(set(before) ^ there if keeps_order else {*before, *there})
     differing |= {provider for provider, _ in set(old.order) ^ set(new.order)}
     return frozenset(_with_aliases(differing, answered))
 

@@ -28,7 +28,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 Ledger = Mapping[LedgerKey, LedgerEntry]
-"""Never mutated once handed out: its one writer, the FailureListener, publishes a new mapping for each change."""
+"""What readers of it are given: copies that the WarmerActor makes. The FailureListener has the original."""
 
 
 _MOST_ENTRIES = 4096

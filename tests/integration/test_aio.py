@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
+import gc
 import json
 import os
 import threading
@@ -323,7 +325,6 @@ def test_changes_arrive_in_order_without_blocking(small: Home, supervise: Superv
         stream = supervisor.aio.changes()
         heard: list[Change] = []
         coming = asyncio.ensure_future(anext(stream))
-        await asyncio.wait([coming], timeout=0)  # the subscription begins with the first wait
         for provider in providers:
             small.write_profiles(openai__work=api_key("openai"), **{f"{provider}__x": api_key(provider)})
             while not heard or heard[-1].provider != provider:
@@ -331,14 +332,14 @@ def test_changes_arrive_in_order_without_blocking(small: Home, supervise: Superv
                 coming = asyncio.ensure_future(anext(stream))
         coming.cancel()
         await asyncio.wait([coming])
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         return heard
 
     heard = run(live)
     sequences = [one.sequence for one in heard]
     assert sequences == list(range(sequences[0], sequences[0] + len(heard)))
     assert [one.provider for one in heard if one.new.has_auth] == providers
-    assert supervisor._runtime.notifier._feeds == ()
+    assert all(feed.is_left for feed in supervisor._runtime.notifier._feeds)
 
 
 def test_changes_since_a_sequence_begin_with_what_was_missed(home: Home, supervise: Supervise) -> None:
@@ -355,11 +356,146 @@ def test_changes_since_a_sequence_begin_with_what_was_missed(home: Home, supervi
     async def first_of(since: int) -> Change:
         stream = supervisor.aio.changes(since=since)
         found = await anext(stream)
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         return found
 
     assert run(lambda: first_of(0)) == heard[0]
     assert run(lambda: first_of(heard[0].sequence)) == heard[1]
+
+
+def test_changes_are_followed_from_the_call_on(small: Home, supervise: Supervise) -> None:
+    """Follow, look, iterate: what is published between the call and the first step is not lost."""
+    supervisor = supervise(small)
+
+    async def live() -> list[str]:
+        async with contextlib.aclosing(supervisor.aio.changes()) as stream:
+            small.write_profiles(openai__work=api_key("openai"), zai__x=api_key("zai"))
+            assert eventually(lambda: supervisor.has_auth("zai"))
+            small.write_profiles(openai__work=api_key("openai"))
+            assert eventually(lambda: not supervisor.has_auth("zai"))
+            return [(await anext(stream)).new.state for _ in range(2)]
+
+    assert run(live) == [State.USABLE, State.MISSING]
+    assert supervisor._runtime.notifier._feeds == ()
+
+
+def test_a_stream_may_be_made_before_its_loop_runs(small: Home, supervise: Supervise) -> None:
+    """Made on a thread without a loop it follows all the same, and is iterated on the loop that comes."""
+    supervisor = supervise(small)
+    stream = supervisor.aio.changes()
+    small.write_profiles(openai__work=api_key("openai"), zai__x=api_key("zai"))
+    assert eventually(lambda: supervisor.has_auth("zai"))
+
+    async def next_one() -> Change:
+        return await anext(stream)
+
+    assert run(next_one).provider == "zai"
+    small.write_profiles(openai__work=api_key("openai"))
+    assert run(next_one).new.state is State.MISSING
+
+
+def test_a_stream_that_is_forgotten_leaves(small: Home, supervise: Supervise) -> None:
+    """One that nobody iterates, and one that a loop breaks off, cost nothing once they are collected."""
+    supervisor = supervise(small)
+    notifier = supervisor._runtime.notifier
+    stream = supervisor.aio.changes()
+    assert len(notifier._feeds) == 1
+    del stream
+    gc.collect()
+    assert notifier._feeds == ()
+
+    async def break_off() -> None:
+        small.write_profiles(openai__work=api_key("openai"), zai__x=api_key("zai"))
+        async for _ in supervisor.aio.changes(since=0):
+            break
+        gc.collect()
+        assert notifier._feeds == ()
+
+    run(break_off)
+
+
+def test_closing_a_stream_ends_the_wait_for_its_next_change(small: Home, supervise: Supervise) -> None:
+    """Whoever iterates it in another task comes to its end; closing it again changes nothing."""
+    supervisor = supervise(small)
+
+    async def live() -> list[Change]:
+        stream = supervisor.aio.changes()
+
+        async def collect() -> list[Change]:
+            return [change async for change in stream]
+
+        task = asyncio.create_task(collect())
+        await asyncio.wait([task], timeout=0)
+        await stream.aclose()
+        await stream.aclose()
+        assert [change async for change in stream] == []
+        return await task
+
+    assert run(live) == []
+
+
+def test_a_cancelled_step_loses_no_change(small: Home, supervise: Supervise) -> None:
+    """A deadline on one step leaves the stream as it was: the change comes with the next step."""
+    supervisor = supervise(small)
+
+    async def live() -> Change:
+        async with contextlib.aclosing(supervisor.aio.changes()) as stream:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.01)
+            small.write_profiles(openai__work=api_key("openai"), zai__x=api_key("zai"))
+            return await anext(stream)
+
+    assert run(live).provider == "zai"
+
+
+def test_a_burst_wakes_the_loop_once(small: Home, supervise: Supervise, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the loop is busy many changes are published; one call reaches it for all of them."""
+    supervisor = supervise(small)
+
+    async def live() -> tuple[int, int]:
+        loop, calls = asyncio.get_running_loop(), 0
+        genuine = loop.call_soon_threadsafe
+
+        def count(*arguments: Any, **options: Any) -> asyncio.Handle:
+            nonlocal calls
+            calls += 1
+            return genuine(*arguments, **options)
+
+        async with contextlib.aclosing(supervisor.aio.changes()) as stream:
+            first = asyncio.ensure_future(anext(stream))
+            await asyncio.wait([first], timeout=0)
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "call_soon_threadsafe", count)
+                for provider in ("zai", "groq", "mistral", "xai"):
+                    small.write_profiles(**{f"{provider}__x": api_key(provider)})
+                    assert eventually(lambda provider=provider: supervisor.has_auth(provider))
+            got = [await first]
+            while got[-1].revision < supervisor.snapshot().revision:
+                got.append(await anext(stream))
+            return calls, len(got)
+
+    calls, changes = run(live)
+    assert calls == 1
+    assert changes >= 4
+
+
+def test_who_waits_for_a_supervisor_that_is_never_started_hears_of_its_stop(small: Home) -> None:
+    """A stop ends every wait and every stream, also when nothing was ever started."""
+    supervisor = AuthSupervisor(small.path, env=small.env)
+
+    async def live() -> tuple[bool, list[Change]]:
+        async def collect() -> list[Change]:
+            return [change async for change in supervisor.aio.changes()]
+
+        warm, changes = asyncio.create_task(supervisor.aio.wait_warm()), asyncio.create_task(collect())
+        await asyncio.wait([warm, changes], timeout=0.01)
+        assert not warm.done()
+        assert not changes.done()
+        await supervisor.aio.stop()
+        return await asyncio.wait_for(warm, 5), await asyncio.wait_for(changes, 5)
+
+    assert run(live) == (False, [])
+    assert not supervisor.wait_warm(5)
 
 
 # -------------------------------------------------------------------------------------------------- the loop's own gap

@@ -339,6 +339,49 @@ print("done")
     assert issubclass(ForkedError, RuntimeError)
 
 
+def test_a_forked_child_follows_nothing_and_waits_for_no_lock(small: Home) -> None:
+    """A lock that the notifier held at the fork is held for ever in the child: nothing there waits for it. A supervisor
+    that was made before the fork and is started in the child follows as ever.
+    """
+    code = """
+import asyncio, os, signal, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from openclaw_actors import AuthSupervisor
+unstarted = AuthSupervisor(sys.argv[1], env={"HOME": sys.argv[2]})
+supervisor = AuthSupervisor(sys.argv[1], env={"HOME": sys.argv[2]}).start()
+assert supervisor.wait_warm(10)
+unsubscribe, stream = supervisor.subscribe(lambda change: None), supervisor.aio.changes()
+with supervisor._runtime.notifier._lock:
+    child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    try:
+        unsubscribe()
+        supervisor.subscribe(print)()
+        del stream
+        async def collect():
+            return [change async for change in supervisor.aio.changes(since=0)]
+        assert asyncio.run(collect()) == []
+        heard = threading.Event()
+        unstarted.subscribe(lambda change: heard.set())
+        unstarted.start()
+        assert unstarted.wait_warm(10)
+        unstarted.report_failure("openai:work", "auth")
+        assert heard.wait(5)
+        unstarted.stop()
+        os._exit(0)
+    except BaseException as error:
+        print(repr(error), file=sys.stderr, flush=True)
+        os._exit(1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+assert len(supervisor._runtime.notifier._feeds) == 2
+supervisor.stop()
+print("done")
+"""
+    assert run_script(code, small.path, small.user).strip() == "done"
+
+
 # ------------------------------------------------------------------------------------------------------------- config
 
 

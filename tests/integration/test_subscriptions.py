@@ -9,8 +9,12 @@ from collections.abc import Callable
 import pytest
 from homes import Home, Supervise, api_key, eventually
 
+from openclaw_actors.auth.verdict import State
 from openclaw_actors.changes import Change
-from openclaw_actors.notifier import Notifier
+from openclaw_actors.counters import Counters
+from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
+from openclaw_actors.notifier import Feed, Notifier
+from openclaw_actors.prepared import bare_verdict
 
 PROVIDERS = ("zai", "groq", "mistral", "xai", "openai", "anthropic")
 
@@ -19,6 +23,23 @@ PROVIDERS = ("zai", "groq", "mistral", "xai", "openai", "anthropic")
 def small(home: Home) -> Home:
     """Return a home with one agent and one profile."""
     return home.write_config().write_profiles(mistral__me=api_key("mistral"))
+
+
+def change(sequence: int) -> Change:
+    """Return a change of `ops`/`groq`."""
+    ops, groq = AgentId("ops"), ProviderId("groq")
+    old, new = (bare_verdict(ops, groq, state, "") for state in (State.MISSING, State.USABLE))
+    return Change(
+        sequence=sequence,
+        agent_id=ops,
+        revision=Revision(sequence),
+        provider=groq,
+        old=old,
+        new=new,
+        reason="credentials-changed",
+        generation=Generation(1),
+        latency_s=0.0,
+    )
 
 
 def toggle(home: Home, number: int) -> str:
@@ -102,7 +123,7 @@ def test_a_stream_that_is_read_too_slowly_says_what_to_read_again(
     async def follow() -> list[Change]:
         stream = supervisor.aio.changes()
         first = asyncio.ensure_future(anext(stream))
-        await asyncio.wait([first], timeout=0)
+        await asyncio.wait([first], timeout=0)  # its wait is under way
         for number in range(30):
             provider = toggle(small, number)
             # the loop stands still: nothing is read meanwhile
@@ -111,7 +132,7 @@ def test_a_stream_that_is_read_too_slowly_says_what_to_read_again(
         newest = supervisor.snapshot().revision
         while got[-1].revision < newest:
             got.append(await anext(stream))
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         return got
 
     got = asyncio.run(follow())
@@ -139,7 +160,7 @@ def test_one_who_asks_for_more_than_is_kept_is_told(
     async def replay(since: int) -> Change:
         stream = supervisor.aio.changes(since=since)
         first = await asyncio.wait_for(anext(stream), 10)
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         return first
 
     first = asyncio.run(replay(0))
@@ -180,9 +201,117 @@ def test_a_callback_may_stop_everything(small: Home, supervise: Supervise) -> No
 
 def test_a_notifier_that_never_started_has_no_thread() -> None:
     """Subscribing before the start starts nothing."""
-    from openclaw_actors.counters import Counters
-
     notifier = Notifier(Counters())
     notifier.subscribe(lambda change: None)
     assert not [one for one in threading.enumerate() if one.name.startswith("openclaw-notifier")]
     assert notifier.stop(1.0)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError, KeyboardInterrupt, ValueError])
+def test_whatever_a_callback_raises_it_stays_subscribed(kind: type[BaseException], log_lines: list[str]) -> None:
+    """No exception ends a subscriber's thread: the next change comes, and the log names the type alone."""
+    notifier, heard = Notifier(Counters()), threading.Semaphore(0)
+
+    def fail(change: Change) -> None:
+        heard.release()
+        raise kind("canary-of-the-callback")
+
+    notifier.subscribe(fail)
+    notifier.start()
+    for number in (1, 2):
+        notifier.post((change(number),))
+        assert heard.acquire(timeout=5)
+    assert notifier.stop(5.0)
+    lines = [line for line in log_lines if "stays subscribed" in line]
+    assert [kind.__name__ in line for line in lines] == [True, True]
+
+
+def test_one_that_did_not_end_in_time_is_not_called_again() -> None:
+    """After a stop that timed out nothing of the backlog is delivered: the call that is under way was the last."""
+    notifier, heard = Notifier(Counters()), []
+    blocked, free = threading.Event(), threading.Event()
+
+    def block(change: Change) -> None:
+        heard.append(change.sequence)
+        blocked.set()
+        free.wait(20)
+
+    notifier.subscribe(block)
+    notifier.start()
+    notifier.post(tuple(change(number) for number in range(1, 6)))
+    assert blocked.wait(5)
+    try:
+        assert not notifier.stop(0.05)
+    finally:
+        free.set()
+    assert eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("openclaw-notifier")])
+    assert heard == [1]
+
+
+def test_health_names_a_callback_that_still_runs_after_the_stop(small: Home, supervise: Supervise) -> None:
+    """A stop that leaves a subscriber's thread behind says so."""
+    supervisor = supervise(small)
+    blocked, free = threading.Event(), threading.Event()
+
+    def block(change: Change) -> None:
+        blocked.set()
+        free.wait(20)
+
+    supervisor.subscribe(block)
+    toggle(small, 0)
+    assert blocked.wait(5)
+    try:
+        supervisor.stop(0.5)
+        condition = supervisor.health().condition("ActorsAlive")
+    finally:
+        free.set()
+    assert condition is not None
+    assert (condition.status, condition.reason) == (False, "StoppedWithLeftovers")
+    assert "a subscriber's callback still runs" in condition.message
+    assert "sources" not in condition.message
+
+
+def test_a_consumer_that_caught_up_and_lags_again_is_logged_again(log_lines: list[str]) -> None:
+    """One line for each time that it falls behind, not one for ever."""
+    feed, numbers = Feed(lambda: None, (), 4), iter(range(1, 100))
+
+    def fall_behind() -> int:
+        for _ in range(12):
+            feed.put((change(next(numbers)),))
+        return sum("a consumer of changes is slow" in line for line in log_lines)
+
+    assert fall_behind() == 1
+    assert fall_behind() == 1
+    while feed.take() is not None:
+        pass
+    assert fall_behind() == 2
+
+
+def test_the_sequence_is_that_of_the_latest_change(small: Home, supervise: Supervise) -> None:
+    """0 before the first change; then what follows it is what `since` gives, and nothing before."""
+    supervisor = supervise(small)
+    assert supervisor.sequence == 0
+    heard: list[Change] = []
+    supervisor.subscribe(heard.append)
+    toggle(small, 0)
+    eventually(lambda: any(one.provider == "zai" for one in heard))
+    eventually(lambda: supervisor.sequence == heard[-1].sequence)
+    since = supervisor.sequence
+    toggle(small, 1)
+    eventually(lambda: any(one.provider == "groq" for one in heard))
+
+    async def replay() -> Change:
+        return await asyncio.wait_for(anext(supervisor.aio.changes(since=since)), 10)
+
+    assert asyncio.run(replay()).sequence == since + 1
+
+
+def test_a_follower_may_be_forgotten_on_a_thread_that_holds_the_lock() -> None:
+    """Garbage collection runs anywhere: leaving never waits, and the next change takes the feed away."""
+    notifier = Notifier(Counters())
+    woken: list[None] = []
+    _, leave = notifier.follow(lambda: woken.append(None))
+    with notifier._lock:
+        leave()
+    notifier.post((change(1),))
+    assert (notifier._feeds, woken) == ((), [])

@@ -9,16 +9,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 sys.path.append(str(Path(__file__).parents[2]))  # the bench is run from the project root and not installed
 
 from bench.homes import SMALLEST, AgentKind, Home, json_text, make_home
+from bench.machine import Footprint, Machine
+from bench.soak.guests import REMOVED, RETURNED
 from bench.soak.journal import Done, Edit, Expected, Roster, Window, decode, encode
-from bench.soak.matching import Matching, Seen
+from bench.soak.matching import Matching
 from bench.soak.model import EDITED, Form, Model
+from bench.soak.report import ChangeFigures, LatencyFigures, ReadFigures, Report, StillFigures, show
 from bench.soak.rhythm import Phase, Rhythm
+from bench.soak.seen import Seen
 from bench.soak.violations import Violations
-from bench.soak.windows import Windows
+from bench.soak.windows import WindowCosts, Windows
 from bench.statistics import percentile, summarise
 from openclaw_actors import Change, State, Stats
 from openclaw_actors.ids import AgentId, Generation, ProviderId, Revision
@@ -88,7 +93,9 @@ def home(tmp_path: Path) -> Home:
     return make_home(tmp_path, agents=SMALLEST, seed=1, spares=2)
 
 
-def seen(state: str, sequence: int, at: float, old: str = "missing", revision: int = 2) -> Seen:
+def seen(
+    state: str, sequence: int, at: float, old: str = "missing", revision: int = 2, reason: str = "credentials-changed"
+) -> Seen:
     """Return a change of `ops`/`groq`."""
     agent, groq = AgentId("ops"), ProviderId("groq")
     change = Change(
@@ -98,7 +105,7 @@ def seen(state: str, sequence: int, at: float, old: str = "missing", revision: i
         provider=groq,
         old=bare_verdict(agent, groq, State(old), ""),
         new=bare_verdict(agent, groq, State(state), ""),
-        reason="credentials-changed",
+        reason=reason,
         generation=Generation(2),
         latency_s=0.001,
     )
@@ -171,6 +178,136 @@ def test_a_check_in_a_usage_window_is_reported() -> None:
     windows.take(Window("usage", begins=False, at=3.0), Stats(provider_checks=9), is_settled=True)
     costs = windows.costs["usage"]
     assert (costs.windows, costs.skipped, costs.provider_checks, violations.total) == (3, 1, 1, 2)
+
+
+@pytest.mark.parametrize("is_heard_first", [False, True])
+def test_an_agent_that_leaves_and_comes_back_may_change_each_answer_once(is_heard_first: bool) -> None:
+    """Whichever is heard of first, what the roster explains is not unexpected; none of it is demanded."""
+    violations, now = Violations(), time.monotonic()
+    matching = Matching(violations, ("main", "ops"))
+    for step in range(2):
+        away, back = now - 4 + step * 2, now - 3 + step * 2
+        steps = [
+            (seen("missing", step * 2 + 1, away + 0.1, old="usable", reason=REMOVED), Roster(("main",), "main", away)),
+            (seen("usable", step * 2 + 2, back + 0.1, reason=RETURNED), Roster(("main", "ops"), "main", back)),
+        ]
+        for change, roster in steps:
+            if is_heard_first:
+                matching.see(change)
+                assert not matching.is_settled
+                matching.expect_agents(roster)
+            else:
+                matching.expect_agents(roster)
+                assert matching.is_settled
+                matching.see(change)
+            assert matching.is_settled
+    matching.judge()
+    assert (matching.of_guests, matching.unexpected, violations.total) == (4, 0, 0)
+    assert (matching.expected, matching.matched) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rosters", "changes"),
+    [
+        pytest.param((), [seen("missing", 1, -5.0, old="usable", reason=REMOVED)], id="nobody left"),
+        pytest.param(
+            (Roster(("main",), "main", -6.0),),
+            [seen("missing", n, -6.0 + n / 10, old=o, reason=REMOVED) for n, o in ((1, "usable"), (2, "missing"))],
+            id="gone twice",
+        ),
+        pytest.param(
+            (Roster(("main",), "main", -6.0),), [seen("expired", 1, -5.0, old="usable", reason=REMOVED)], id="not gone"
+        ),
+        pytest.param((Roster(("main",), "main", -6.0),), [seen("usable", 1, -5.0, reason=RETURNED)], id="not back"),
+        pytest.param(
+            (Roster(("main", "ops", "new"), "main", -6.0),), [seen("usable", 1, -5.0, reason=RETURNED)], id="never away"
+        ),
+        pytest.param(
+            (Roster(("main",), "main", -30.0),), [seen("missing", 1, -5.0, old="usable", reason=REMOVED)], id="long ago"
+        ),
+        pytest.param(
+            (Roster(("main",), "main", -3.0),), [seen("missing", 1, -5.0, old="usable", reason=REMOVED)], id="too soon"
+        ),
+    ],
+)
+def test_a_change_of_an_agent_that_did_neither_is_unexpected(rosters: tuple[Roster, ...], changes: list[Seen]) -> None:
+    """Without such a line in the journal, at another time, a second time or with another answer it is reported."""
+    violations, now = Violations(), time.monotonic()
+    matching = Matching(violations, ("main", "ops"))
+    for roster in rosters:
+        matching.expect_agents(msgspec.structs.replace(roster, at=now + roster.at))
+    for change in changes:
+        matching.see(change._replace(at=now + change.at))
+    matching.judge()
+    assert (matching.unexpected, violations.total) == (1, 1)
+    assert violations.kept[0].startswith("unexpected: ops/groq")
+    assert matching.is_settled
+
+
+def test_a_first_publication_explains_no_change() -> None:
+    """An agent that the config names for the first time has not come back."""
+    violations, now = Violations(), time.monotonic()
+    matching = Matching(violations, ("main",))
+    matching.expect_agents(Roster(("main", "ops"), "main", now - 6))
+    matching.see(seen("usable", 1, now - 5, reason=RETURNED))
+    matching.judge()
+    assert (matching.of_guests, matching.unexpected) == (0, 1)
+
+
+def report(violations: Violations, windows: Windows) -> Report:
+    """Return a report in which only the windows matter."""
+    footprint = Footprint.now()
+    return Report(
+        scenario="soak",
+        package_version="0",
+        machine=Machine.here(),
+        seconds=6.0,
+        agents=SMALLEST,
+        seed=1,
+        resync_interval_s=2.0,
+        interrupted=False,
+        edits={},
+        changes=ChangeFigures(0, 0, 0, 0, 0),
+        windows=windows.costs,
+        still=StillFigures(0, 0, 0, 0),
+        latency_ms=LatencyFigures(None, None, None, None),
+        slowest=[],
+        reads=ReadFigures(0, 0.0, 0.0),
+        footprint_start=footprint,
+        footprint_end=footprint,
+        compared_with_fresh=0,
+        warm_ms=0.0,
+        stats=msgspec.structs.asdict(Stats()),
+        violations=violations.kept,
+        violations_total=violations.total,
+    )
+
+
+def test_a_soak_of_which_no_window_was_judged_is_not_clean() -> None:
+    """A long run without a judged window of each kind went wrong; a short one says that it was too short."""
+    violations = Violations()
+    windows = Windows(violations)
+    windows.take(Window("usage", begins=True, at=0.0), Stats(), is_settled=False)
+    windows.take(Window("usage", begins=False, at=3.0), Stats(), is_settled=True)
+    console = Console(width=160)
+    with console.capture() as shown:
+        show(report(violations, windows), console)
+    assert shown.get().count("no window fitted; run longer") == 2
+    assert "clean" not in shown.get()
+    windows.costs["config"] = WindowCosts(windows=1)
+    assert report(violations, windows).verdict.startswith("no violations, but")
+    windows.demand_one_of_each()
+    assert violations.kept == ["no usage window could be judged; 1 skipped"]
+    assert report(violations, windows).verdict == "1 violations"
+    windows.costs["usage"] = WindowCosts(windows=1, skipped=3)
+    windows.demand_one_of_each()
+    assert violations.total == 1
+    assert report(Violations(), windows).verdict == "clean"
+
+
+def test_only_a_run_with_full_cycles_owes_a_window() -> None:
+    """Shorter runs have shorter windows, which one late answer can skip."""
+    assert [Rhythm(one).has_full_cycles for one in (6.0, 15.0, 24.0, 3600.0)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("duration_s", [6.0, 30.0, 3600.0])
