@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,13 @@ INTERRUPTED_STATUS = 130
 """Exit status after Ctrl-C, as shells have it: 128 and SIGINT."""
 
 
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    """Refuse what a range lets through though it isn't in it: NaN, and for ever."""
+    if not math.isfinite(value):
+        raise click.BadParameter("it is not a finite number.", context, option)
+    return value
+
+
 @click.group(name="bench", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """Load the package the way a gateway and its neighbours do, and measure it."""
@@ -25,7 +33,8 @@ def cli() -> None:
 def list_scenarios() -> int:
     """Name the scenarios."""
     for name, command in sorted(cli.commands.items()):
-        click.echo(f"{name:<8} {command.get_short_help_str(90)}")
+        if command is not list_scenarios:
+            click.echo(f"{name:<8} {command.get_short_help_str(90)}")
     return 0
 
 
@@ -38,6 +47,7 @@ def list_scenarios() -> int:
     type=click.FloatRange(min=0, min_open=True),
     required=True,
     help="How long; fractions are allowed.",
+    callback=_number,
 )
 @click.option(
     "--agents", type=click.IntRange(6, 5000), default=12, show_default=True, help="Agents that stay for the whole run."

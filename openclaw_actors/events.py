@@ -81,8 +81,8 @@ class Events(Reads):
     def report_failure(
         self, evidence_id: str, reason: str, *, agent_id: str | None = None, model: str | None = None
     ) -> Generation:
-        """Report that a provider refused a credential. It stops counting at once, some hundred microseconds after the
-        call and before anything is checked again; `aio.fresh` with the generation waits for the check.
+        """Report that a provider refused a credential. It stops counting at once, about a millisecond after the call
+        and before anything is checked again; `aio.fresh` with the generation waits for the check.
 
         Args:
             evidence_id: A profile id, `env:NAME` or `config:PROVIDER`, as `Verdict.evidence.id` has it.

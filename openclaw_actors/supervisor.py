@@ -53,6 +53,8 @@ class AuthSupervisor(Events):
         env: Mapping[str, str] | None = None,
         settings: Settings | None = None,
     ) -> None:
+        if settings is not None and not isinstance(settings, Settings):
+            raise TypeError(f"settings must be a Settings, not {type(settings).__name__}")
         settings = settings or Settings()
         prepared = PreparedMap(instance_id=os.urandom(8).hex())
         dispatcher = ThreadedDispatcher(
@@ -192,7 +194,12 @@ class AuthSupervisor(Events):
         Changes come in the order in which they were published, each once. A callback that is slow holds up nobody
         else; one that falls more than 4,096 changes behind finds `Change.reread_from` set where some are missing.
         Whatever the callback raises is logged and survived; a forked child is never called.
+
+        Raises:
+            TypeError: The callback can't be called.
         """
+        if not callable(callback):
+            raise TypeError(f"a subscriber is called with each change; {type(callback).__name__} can't be")
         return self._runtime.notifier.subscribe(callback)
 
     # -------------------------------------------------------------------------------------------------------- within

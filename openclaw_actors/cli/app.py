@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -23,6 +24,13 @@ def _shared(command: F) -> F:
     """Add the options that all commands have."""
     command = click.option("--home", metavar="DIR", help=_HOME_HELP)(command)
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    """Refuse what a range lets through though it isn't in it."""
+    if math.isnan(value):
+        raise click.BadParameter("it is not a number.", context, option)
+    return value
 
 
 _agent = click.option("--agent", metavar="ID", help="One agent. Default: the configured default agent.")
@@ -111,6 +119,7 @@ def watch(**options: Any) -> int:
     default=5.0,
     show_default=True,
     help="How long the answers are waited for.",
+    callback=_number,
 )
 def recheck(provider: str | None, **options: Any) -> int:
     """Have the running gateways of this home look again, now: at one provider or at all of them.

@@ -644,6 +644,14 @@ def test_bad_arguments_are_refused_at_the_door(small: Home, supervise: Supervise
         supervisor.report_failure("openai:work", "rate_limit", model=bad)
     with pytest.raises(ValueError, match="surrogate"):
         supervisor.report_failure("openai:work", "rate_limit", model="\ud800")
+    with pytest.raises(TypeError, match="provider must be a str"):
+        supervisor.recheck(bad)
+    with pytest.raises(TypeError, match="provider must be a str"):
+        supervisor.logout(bad)
+    with pytest.raises(TypeError, match="called with each change"):
+        supervisor.subscribe(bad)
+    with pytest.raises(TypeError, match="must be a Settings"):
+        AuthSupervisor(settings={"watch": False})  # type: ignore[arg-type]
     before = supervisor.stats().provider_checks
     supervisor.invalidate(Scope.provider("OpenAI"), "spelled by a person")
     assert eventually(lambda: supervisor.verdict("openai").fresh)
