@@ -114,7 +114,7 @@ def test_status_json_has_the_documented_shape(run: Run, home: Path) -> None:
         ("main", "github-copilot", "expired"),
         ("main", "moonshot", "malformed"),
         ("main", "stepfun", "unresolved"),
-        ("main", "cloudflare-ai-gateway", "unresolved"),
+        ("main", "cloudflare-ai-gateway", "usable"),
         ("main", "amazon-bedrock", "unverified"),
         ("main", "perplexity", "missing"),
         ("ops", "groq", "usable"),
