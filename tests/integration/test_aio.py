@@ -376,7 +376,7 @@ def test_changes_are_followed_from_the_call_on(small: Home, supervise: Supervise
             return [(await anext(stream)).new.state for _ in range(2)]
 
     assert run(live) == [State.USABLE, State.MISSING]
-    assert supervisor._runtime.notifier._feeds == ()
+    assert all(feed.is_left for feed in supervisor._runtime.notifier._feeds)
 
 
 def test_a_stream_may_be_made_before_its_loop_runs(small: Home, supervise: Supervise) -> None:
