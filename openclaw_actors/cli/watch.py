@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from openclaw_actors.cli.json_shapes import watch_change, write_json
 from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, wait_until_warm, warn, warn_of_conditions
@@ -42,7 +43,7 @@ def watch_changes(*, home: str | None, agent: str | None, all_agents: bool, as_j
                 try:
                     seen_at, change = changes.get(timeout=_LOOK_INTERVAL_S)
                 except queue.Empty:
-                    shown = _write_conditions(shown, supervisor.health().conditions)
+                    shown = _write_conditions(shown, supervisor.health().conditions, as_json=as_json)
                     known = _write_agents(known, supervisor.agent_ids(), as_json=as_json)
                     continue
                 if agents is None or change.agent_id in agents:
@@ -77,8 +78,10 @@ def _begin(supervisor: AuthSupervisor, agent: str | None, *, all_agents: bool, a
     return agents
 
 
-def _write_conditions(before: tuple[Condition, ...], now: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Say on stderr which conditions have become bad or good."""
+def _write_conditions(
+    before: tuple[Condition, ...], now: tuple[Condition, ...], *, as_json: bool
+) -> tuple[Condition, ...]:
+    """Say on stderr which conditions have become bad or good; as JSON beside the changes."""
     known = {condition.type: condition for condition in before}
     for condition in now:
         old = known.get(condition.type)
@@ -86,6 +89,10 @@ def _write_conditions(before: tuple[Condition, ...], now: tuple[Condition, ...])
             warn(f"{condition.type}: {condition.message or condition.reason}")
         elif condition.status and old is not None and not old.status:
             print(f"note: {condition.type}: well again", file=sys.stderr)
+        else:
+            continue
+        if as_json:
+            write_json({"event": "condition", "at": time.time(), **msgspec.to_builtins(condition)}, line=True)
     return now
 
 

@@ -304,6 +304,20 @@ def test_watch_tells_of_a_change_of_a_file(watching: subprocess.Popen[str], home
     assert all(one["generation"] > 0 and one["latency_ms"] >= 0 for one in changes)
 
 
+def test_watch_tells_of_a_condition_as_json_too(watching: subprocess.Popen[str], home: Path) -> None:
+    """A config that breaks, and is mended, is an event beside the changes."""
+    path = home / "openclaw.json"
+    text = path.read_text()
+    path.write_text("{ agents: {")
+    assert watching.stdout is not None
+    broken = json.loads(watching.stdout.readline())
+    assert (broken["event"], broken["type"], broken["status"]) == ("condition", "ConfigValid", False)
+    assert "openclaw.json" in broken["message"]
+    path.write_text(text)
+    mended = json.loads(watching.stdout.readline())
+    assert (mended["event"], mended["type"], mended["status"]) == ("condition", "ConfigValid", True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_watch_ends_cleanly_on_a_signal(watching: subprocess.Popen[str], number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM are a normal end: exit status 0 and no traceback."""
