@@ -507,3 +507,20 @@ def test_a_torn_secret_file_is_read_again_by_itself(rig: Rig) -> None:
     rig.files.replace(path, "{}")
     rig.advance(0.5)
     assert rig.state("ops", "acme") == "unresolved"
+
+
+def test_reloads_of_a_config_that_stays_broken_wait_together(rig: Rig) -> None:
+    """However often a broken config is reloaded, what waits for it doesn't grow, and the mended one answers all."""
+    config = rig.files.path / "openclaw.json"
+    text = config.read_text()
+    rig.files.replace(config, "{")
+    asked = []
+    for _ in range(200):
+        asked.append(rig.events.reload_config())
+        rig.run()
+    assert len(rig.warmer._shared.diffs._asked) <= 2
+    assert set(asked) <= set(rig.open_generations())
+    rig.files.replace(config, text)
+    rig.events.reload_config()
+    rig.run()
+    assert not rig.open_generations()
