@@ -227,9 +227,10 @@ class ReadingDesk:
         assert reading is not None
         recovered = bool(record.problem)
         record.failures, record.problem = 0, ""
-        if recovered or record.name == HOME:
+        if recovered and record.name != HOME:
             self._problems.show(record)
         if self._is_briefly_gone(record, old, new, reading.stamps):
+            record.doubted = True
             return TakenReading(record, old, None, recovered=recovered)
         record.gone_since = None
         new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
@@ -237,6 +238,9 @@ class ReadingDesk:
         if isinstance(new, HomeReading):
             record.there = frozenset(path for path, found in reading.stamps if found is not None)
             self._look_again_at_parts(record, new)
+            had_config = record.config_gone or (isinstance(old, HomeReading) and old.home.config.exists)
+            record.config_gone = had_config and not new.home.config.exists
+            self._problems.show(record)
         if record.read_for is Asked.HINT and old == new:
             self._counters.watch_noops += 1
         return TakenReading(record, old, new, recovered=recovered)

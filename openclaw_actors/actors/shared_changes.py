@@ -11,7 +11,7 @@ from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.publisher import Publisher
 from openclaw_actors.actors.reading_desk import ReadingDesk
 from openclaw_actors.actors.roster import Roster
-from openclaw_actors.actors.source_board import STORE_PREFIX
+from openclaw_actors.actors.source_board import STORE_PREFIX, SourceRecord
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.auth.diff import changed_providers
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
@@ -62,13 +62,23 @@ class SharedChanges:
         self._reconcile(new.home.config, cause_at)
         self._lists_moved = old is not None and lists_differ(old, new)
         if old is not None and _references_may_differ(old, new):
-            stores = [one.name for one in self._desk.board.of_kind(STORE_PREFIX)]
-            tickets = {one: self._desk.want(one, cause_at) for one in (*stores, *self._desk.login_sources)}
-            self.diffs.also_require(tickets)
-            for record in self._roster.all():
-                for scope in record.dirty:
-                    # what was read beside the config was read by the old references
-                    scope.requires |= {one: tickets[one] for one in scope.requires.keys() & tickets.keys()}
+            self._read_references(cause_at)
+
+    def settle_doubt(self, record: SourceRecord) -> None:
+        """Take in that a config is believed again: what was read by one that wasn't is read anew."""
+        if record.doubted:
+            record.doubted = False
+            self._read_references(record.read_cause_at)
+
+    def _read_references(self, cause_at: float) -> None:
+        """Have everything read again in which references may lead elsewhere now."""
+        stores = [one.name for one in self._desk.board.of_kind(STORE_PREFIX)]
+        tickets = {one: self._desk.want(one, cause_at) for one in (*stores, *self._desk.login_sources)}
+        self.diffs.also_require(tickets)
+        for record in self._roster.all():
+            for scope in record.dirty:
+                # what was read beside the config was read by the old references
+                scope.requires |= {one: tickets[one] for one in scope.requires.keys() & tickets.keys()}
 
     def refresh(self, cause_at: float, source: str) -> bool:
         """Index newer facts, and make dirty what they touch; return whether there were any.

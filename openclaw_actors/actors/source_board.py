@@ -61,6 +61,11 @@ class SourceRecord:
     """Good readings in a row in which a part of the source could not be read: a dotenv file, a file of secrets."""
     there: frozenset[str] = frozenset()
     """Of the source `home`: the files that the last good reading found."""
+    doubted: bool = False
+    """Of the source `home`: whether a reading was not believed since the last good one; its variables held for the
+    stores that were read meanwhile."""
+    config_gone: bool = False
+    """Of the source `home`: whether a config was there before, and isn't any more."""
     gone_since: float | None = None
     """Since when it is held to be only briefly gone, monotonic seconds."""
     told_at: float = float("-inf")

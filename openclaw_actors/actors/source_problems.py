@@ -13,6 +13,10 @@ _KINDS = {STORE_PREFIX: "StoresReadable", LOGIN_PREFIX: "LoginsReadable"}
 _MANY = 4
 """From how many failures in a row on a condition tells of them."""
 
+_CONFIG_GONE = (
+    "the config that was there is gone, so `main` is the only agent. Put it back, or start again if that is meant"
+)
+
 _MAX_SHOWN = 5
 """How many problems one condition spells out."""
 
@@ -31,8 +35,10 @@ class SourceProblems:
     def show(self, record: SourceRecord) -> None:
         """Take in how a source is now; one that was forgotten is no trouble any more."""
         if record.name == HOME:
-            bad = bool(record.problem)
-            self._conditions.set("ConfigValid", not bad, "Unreadable" if bad else "Read", self._explained(record))
+            reason, text = ("Unreadable" if record.problem else "Read"), self._explained(record)
+            if record.config_gone and not record.problem:
+                reason, text = "Gone", _CONFIG_GONE
+            self._conditions.set("ConfigValid", reason == "Read", reason, text)
             return
         prefix = STORE_PREFIX if record.name.startswith(STORE_PREFIX) else LOGIN_PREFIX
         broken = self._broken[prefix]

@@ -310,6 +310,7 @@ class WarmerActor(BaseActor):
                 self._counters.config_reloads += old is not None
                 self._events.home_changed(new)
                 self._shared.take_home(old if isinstance(old, HomeReading) else None, new, cause_at)
+            self._shared.settle_doubt(record)
         elif record.name.startswith(LOGIN_PREFIX) and (old != new or taken.broke or taken.recovered):
             self._shared.index_is_old = True
         self._stores.take(taken)

@@ -385,11 +385,15 @@ def test_a_config_that_is_briefly_gone_changes_nothing(rig: Rig) -> None:
     rig.files.replace(config, text)
     rig.touch(HOME_SOURCE)
     rig.advance(1.0)
-    assert rig.since(before).keys() == {"shared_reads", "watch_noops"}
+    assert rig.since(before).keys() == {"shared_reads", "store_reads", "watch_noops"}
     config.unlink()
     rig.touch(HOME_SOURCE)
     rig.advance(1.0)
     assert rig.runtime.prepared.agents.get("ops") is None
+    assert "gone" in rig.condition("ConfigValid").message
+    rig.files.replace(config, text)
+    rig.touch(HOME_SOURCE)
+    assert rig.condition("ConfigValid").status
 
 
 def test_a_source_that_is_forgotten_and_back_takes_no_result_of_its_earlier_life(rig: Rig) -> None:
@@ -524,3 +528,19 @@ def test_reloads_of_a_config_that_stays_broken_wait_together(rig: Rig) -> None:
     rig.events.reload_config()
     rig.run()
     assert not rig.open_generations()
+
+
+def test_a_store_that_is_read_while_the_dotenv_is_away_is_right_when_it_is_back(rig: Rig) -> None:
+    """A reference that was looked up in the moment in which its variable's file was replaced is looked up again."""
+    dotenv, reference = rig.files.path / ".env", {"source": "env", "provider": "default", "id": "THE_TEAMS_OWN_KEY"}
+    rig.files.replace(dotenv, "THE_TEAMS_OWN_KEY=canary-team-00917\n")
+    rig.files.write_profiles(xai__me={"type": "api_key", "provider": "xai", "keyRef": reference})
+    rig.touch_all()
+    assert rig.state("ops", "xai") == "usable"
+    dotenv.unlink()
+    rig.touch(HOME_SOURCE)
+    rig.touch(rig.store())
+    rig.files.replace(dotenv, "THE_TEAMS_OWN_KEY=canary-team-00917\n")
+    rig.touch(HOME_SOURCE)
+    rig.advance(1.0)
+    assert rig.state("ops", "xai") == "usable"
