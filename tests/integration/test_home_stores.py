@@ -50,6 +50,12 @@ for line in sys.stdin:
 """
 
 
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have temporary files in a folder of the test's own: what others do in theirs is no leftover of ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+
 def profiles(*ids: str) -> str:
     entries = {
         profile_id: {"type": "api_key", "provider": profile_id.split(":")[0], "key": CANARY} for profile_id in ids

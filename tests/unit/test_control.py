@@ -289,9 +289,9 @@ def test_what_dead_gateways_left_is_removed_by_who_opens_and_by_who_asks(
     kept = [folder / f"{other}-{os.getppid()}.sock", folder / "something.sock"]
     for path in (*stale, *kept):
         leave_behind(path)
-    (folder / f"{mark}-1.sock").write_text("no socket")
+    (folder / f"{mark}-4194304.sock").write_text("no socket")
     gateway = serve()
-    assert sorted(folder.iterdir()) == sorted([*kept, folder / f"{mark}-1.sock", gateway.path])
+    assert sorted(folder.iterdir()) == sorted([*kept, folder / f"{mark}-4194304.sock", gateway.path])
     assert gateway.path == stale[3]
     leave_behind(stale[0])
     asked = ask(str(short / "home"), RecheckRequest())
