@@ -18,7 +18,7 @@ from openclaw_actors.auth.shared import SharedFacts, SharedIndex
 from openclaw_actors.catalog.home_reading import HomeReading, lists_differ
 from openclaw_actors.clock import Clock
 from openclaw_actors.home.facts import ConfigFacts
-from openclaw_actors.ids import ProviderId
+from openclaw_actors.ids import Generation, ProviderId
 from openclaw_actors.prepared import PreparedMap
 from openclaw_actors.scope import Scope
 
@@ -122,41 +122,38 @@ class SharedChanges:
             self._answers.republish(redescribed)
         if not change.to_warm:
             return
-        generations, reason, asked_at = self.diffs.current()
-        minted = None
-        if generations:
-            cause_at = asked_at
-        else:
-            reason = "agents-changed"
-            scope = Scope.product((one.config.id for one in change.to_warm), None)
-            minted = self._sweeps.mint(scope, reason, cause_at)
-            generations = {minted}
+        scope = Scope.product((one.config.id for one in change.to_warm), None)
+        generations, reason, cause_at, own = self._attempts(scope, "agents-changed", cause_at)
         logins = () if self._desk.grace_is_over else self._desk.login_sources
         for one in change.to_warm:
             sources = (one.own, self._roster.main, *logins)
             waits = {source: self._desk.first_read(source, cause_at) for source in sources}
             self._sweeps.cancel(one, waits)
             self._sweeps.dirty(one, DirtyScope(set(generations), None, waits, reason, cause_at))
-        if minted is not None:
-            self._sweeps.seal(minted)
+        self._sweeps.seal(*own)
 
     def _make_dirty(self, changed: frozenset[ProviderId], cause_at: float, source: str) -> None:
         # an agent whose first sweep is still to start will be swept with the newest facts anyway
         concerned = [one for one in self._roster.all() if one.swept or one.running is not None]
         if not (changed and concerned):
             return
-        generations, reason, asked_at = self.diffs.current()
-        minted = None
-        if generations:
-            cause_at = asked_at
-        else:
-            reason = "shared-sources-changed"
-            minted = self._sweeps.mint(Scope.product(None, changed), reason, cause_at, source)
-            generations = {minted}
+        scope = Scope.product(None, changed)
+        generations, reason, cause_at, own = self._attempts(scope, "shared-sources-changed", cause_at, source)
         for record in concerned:
             self._sweeps.dirty(record, DirtyScope(set(generations), changed, {}, reason, cause_at))
-        if minted is not None:
-            self._sweeps.seal(minted)
+        self._sweeps.seal(*own)
+
+    def _attempts(
+        self, scope: Scope, reason: str, cause_at: float, source: str = ""
+    ) -> tuple[set[Generation], str, float, tuple[Generation, ...]]:
+        """Return the attempts that what was found belongs to, their reason and cause, and the one that is our own:
+        there is one when nobody asked for it.
+        """
+        generations, asked_for, asked_at = self.diffs.current()
+        if generations:
+            return generations, asked_for, asked_at, ()
+        minted = self._sweeps.mint(scope, reason, cause_at, source)
+        return {minted}, reason, cause_at, (minted,)
 
 
 def _references_may_differ(old: HomeReading, new: HomeReading) -> bool:
