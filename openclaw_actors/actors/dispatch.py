@@ -17,7 +17,7 @@ from openclaw_actors.actors.lanes import DispatchStats, Seat, SharedLane, Thread
 from openclaw_actors.clock import Clock, SystemClock
 from openclaw_actors.errors import NotRunningError
 from openclaw_actors.reading.job import ReadJob
-from openclaw_actors.reading.pool import ReaderPool, ReaderStats
+from openclaw_actors.reading.pool import ReaderPool
 
 __all__ = ["Alarm", "Dispatcher", "StopReport", "ThreadedDispatcher", "stop_actors", "tell"]
 
@@ -150,10 +150,6 @@ class ThreadedDispatcher:
     def stats(self) -> DispatchStats:
         """Return what has befallen the actors."""
         return self._witness.stats()
-
-    def reader_stats(self) -> ReaderStats:
-        """Return what the readers are doing and have done."""
-        return self._pool.stats()
 
     def stop_actors(self, refs: Iterable[pykka.ActorRef[Any]], timeout_s: float) -> tuple[pykka.ActorRef[Any], ...]:
         """Stop these actors in this order, wait for their threads, and return those that didn't stop in time."""

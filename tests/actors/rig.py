@@ -19,9 +19,10 @@ from openclaw_actors.health import Condition
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation
-from openclaw_actors.messages import ResyncDue, SourcesTouched
+from openclaw_actors.messages import Reread, ResyncDue, SourcesTouched, WarmScope
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.runtime import Runtime
+from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
 from openclaw_actors.testing import SteppedDispatcher, VirtualClock
 
@@ -308,6 +309,19 @@ class Rig:
     def _note_published(self, auth: AgentAuth, changes: tuple[Any, ...]) -> None:
         self.published.append(auth)
         self._tell_published(auth, changes)
+
+
+def wanting(rig: Rig, scope: Scope, reread: Reread = Reread.NOTHING, *, reload: bool = False) -> WarmScope:
+    """Return a wish for a scope (or for what a reload changes in it), with a generation of its own."""
+    return WarmScope(
+        generation=rig.runtime.wants.mint(scope),
+        scope=scope,
+        reason="test",
+        cause_at=rig.clock.monotonic(),
+        reread=reread,
+        cancels=reload,
+        diff_only=reload,
+    )
 
 
 class MakeRig(Protocol):

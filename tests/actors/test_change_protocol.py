@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 
-from rig import CLAUDE, HOME_SOURCE, MakeRig, Rig, api_key, custom
+from rig import CLAUDE, HOME_SOURCE, MakeRig, api_key, custom, wanting
 
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.messages import (
     BeginWarming,
     Reread,
     SweepAgent,
-    WarmScope,
 )
 from openclaw_actors.scope import Scope
-
-
-def wanting(rig: Rig, scope: Scope, reread: Reread = Reread.NOTHING, *, reload: bool = False) -> WarmScope:
-    """Return a wish for a scope (or for what a reload changes in it), with a generation of its own."""
-    return WarmScope(
-        generation=rig.runtime.wants.mint(scope),
-        scope=scope,
-        reason="test",
-        cause_at=rig.clock.monotonic(),
-        reread=reread,
-        cancels=reload,
-        diff_only=reload,
-    )
-
 
 # --------------------------------------------------------------------------------------------------- shared sources
 

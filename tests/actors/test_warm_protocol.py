@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
+from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom, wanting
 
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.ids import AgentId
@@ -19,19 +19,6 @@ from openclaw_actors.messages import (
 )
 from openclaw_actors.prepared import NOT_WARMED
 from openclaw_actors.scope import Scope
-
-
-def wanting(rig: Rig, scope: Scope, reread: Reread = Reread.NOTHING, *, reload: bool = False) -> WarmScope:
-    """Return a wish for a scope (or for what a reload changes in it), with a generation of its own."""
-    return WarmScope(
-        generation=rig.runtime.wants.mint(scope),
-        scope=scope,
-        reason="test",
-        cause_at=rig.clock.monotonic(),
-        reread=reread,
-        cancels=reload,
-        diff_only=reload,
-    )
 
 
 def reads_of(rig: Rig, source: str) -> int:
