@@ -261,7 +261,7 @@ class Events(Reads):
         everyone = list(self._prepared.agents.values())
         if config is not None and config.main_store in wanted:
             return [one.agent_id for one in everyone]
-        return [one.agent_id for one in everyone if one.agent_dir in wanted or not wanted.isdisjoint(one.view.owners)]
+        return [one.agent_id for one in everyone if one.agent_dir in wanted or one.view.own in wanted]
 
     def _wait_answered(self, generation: Generation) -> None:
         wants = self._runtime.wants

@@ -139,14 +139,20 @@ class AgentAuth:
     def _hand_out(self, cell: Cell, model: str | None = None) -> Verdict:
         shown = cell.for_model(model)
         agent_id, provider = self.agent.id, cell.provider
+        evidence, shadowed = shown.evidence, shown.shadowed
+        if evidence is not None:
+            own = self.view.own
+            evidence = evidence.of(own)
+            if shadowed:
+                shadowed = tuple([one.of(own) for one in shadowed])
         return Verdict(
             agent_id=agent_id,
             provider=provider,
             state=shown.state,
             has_auth=shown.has_auth,
             presence=shown.presence,
-            evidence=shown.evidence,
-            shadowed=shown.shadowed,
+            evidence=evidence,
+            shadowed=shadowed,
             reason=shown.reason,
             next_step=shown.next_step,
             valid_until=shown.valid_until,

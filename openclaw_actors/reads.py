@@ -83,7 +83,7 @@ class Reads:
             generation=Generation(0),
             newer={},
             stale=None,
-            view=StoreView(profiles=(), owners=()),
+            view=StoreView(),
             home=self._runtime.home,
             wants=self._runtime.wants,
             shown_in=self._prepared,

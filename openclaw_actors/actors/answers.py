@@ -47,11 +47,14 @@ class Answers:
             table = evaluation.table()
         else:
             table = self._tables.with_sweep(published.table, evaluation, message.providers)
+            table = self._tables.carried(table, published.view, evaluation.view, message.providers)
+        table = self._tables.with_newer_reports(table, evaluation, self._clock.epoch())
+        view = sweep.newer_view or evaluation.view
         newest = max(sweep.scopes, key=lambda scope: max(scope.generations))
         return self._publisher.publish(
             record.config,
-            sweep.newer_view or evaluation.view,
-            self._tables.with_newer_reports(table, evaluation, self._clock.epoch()),
+            view,
+            self._tables.carried(table, evaluation.view, view, sweep.overtaken),
             generation=message.generation,
             providers=message.providers,
             stale=self._stale(record),
@@ -65,15 +68,16 @@ class Answers:
     ) -> list[tuple[AgentRecord, tuple[ProviderId, ...]]]:
         """Apply a report to the published cells that depend on it, before any check; return these cells."""
         now = self._clock.epoch()
-        patched: dict[int, tuple[CellTable, tuple[ProviderId, ...]]] = {}
+        patched: dict[tuple[int, int], tuple[CellTable, tuple[ProviderId, ...]]] = {}
         concerned = []
         for record in records:
             auth = self._map.agents.get(record.config.id)
             if auth is None:
                 continue
-            known = patched.get(id(auth.table))
+            same = (id(auth.table), id(auth.view))
+            known = patched.get(same)
             if known is None:
-                known = patched[id(auth.table)] = self._tables.with_report(auth.table, auth.view, message.key, now)
+                known = patched[same] = self._tables.with_report(auth.table, auth.view, message.key, now)
             table, providers = known
             if not providers:
                 continue
@@ -94,7 +98,7 @@ class Answers:
     def that_use_decides(self, record: AgentRecord, used: frozenset[ProviderId]) -> frozenset[ProviderId]:
         """Return the providers whose answer may be another one because a credential of theirs was used."""
         auth = self._map.agents.get(record.config.id)
-        return frozenset() if auth is None else frozenset(self._tables.that_use_decides(auth.table, used))
+        return frozenset() if auth is None else frozenset(self._tables.that_use_decides(auth.table, auth.view, used))
 
     def patch(self, record: AgentRecord, changed: frozenset[ProviderId], cause_at: float) -> None:
         """Publish cells whose windows alone have changed: no check, no attempt of their own, and no publication where
@@ -109,6 +113,7 @@ class Answers:
         record.overtake(providers, evaluation.view)
         if table is auth.table:
             return
+        table = self._tables.carried(table, auth.view, evaluation.view, providers)
         self._publisher.publish(
             record.config,
             evaluation.view,

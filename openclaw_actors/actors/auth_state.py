@@ -48,13 +48,16 @@ class AuthStateActor(BaseActor):
     def _on_sweep_agent(self, message: SweepAgent) -> None:
         if message.serial and message.serial <= self._cancelled:
             return  # the cancel has overtaken it
-        asked = message.evaluation.providers() if message.providers is None else message.providers
+        evaluation, asked = message.evaluation, message.providers
+        if asked is None:
+            if evaluation.is_complete:
+                # an agent that sees the same sources has folded them already
+                self._sweep = _Sweep(message, iter(()))
+                self._finish()
+                return
+            # the others' cells are folded already, for all agents
+            asked = tuple(evaluation.own_providers())
         self._sweep = _Sweep(message, iter(asked))
-        if message.providers is None and message.evaluation.is_complete:
-            # an agent that sees the same sources has folded them already
-            self._sweep.checks = len(asked)
-            self._finish()
-            return
         self._run_slice()
 
     @handles(ContinueSweep)
@@ -85,13 +88,14 @@ class AuthStateActor(BaseActor):
         sweep = self._sweep
         assert sweep is not None
         self._sweep = None
+        asked = sweep.asked
         self._warmer.tell(
             SweepFinished(
                 agent_id=self._agent_id,
-                generation=sweep.asked.generation,
-                evaluation=sweep.asked.evaluation,
-                providers=sweep.asked.providers,
-                checks=sweep.checks,
+                generation=asked.generation,
+                evaluation=asked.evaluation,
+                providers=asked.providers,
+                checks=len(asked.evaluation.table()) if asked.providers is None else sweep.checks,
             )
         )
 

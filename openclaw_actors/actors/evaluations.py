@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from openclaw_actors.auth.common import reported_profiles
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, prune
 from openclaw_actors.auth.shared import SharedIndex
@@ -22,6 +23,7 @@ class Evaluations:
         self.index: SharedIndex | None = None
         self.ledger = ledger
         """Never mutated: each report makes a new one, so that an evaluation knows whether it has the newest."""
+        self._reported = reported_profiles(ledger)
         self._shared: SharedEvaluation | None = None
         self._stores: dict[str, StoreFacts] = {}
         self._unread: dict[str, str] = {}
@@ -39,7 +41,7 @@ class Evaluations:
         """Answer with one more report from now on."""
         ledger = {**self.ledger, key: entry}
         prune(ledger, entry.observed_ms)
-        self.ledger = ledger
+        self.ledger, self._reported = ledger, reported_profiles(ledger)
         if key.store is None:
             # cells that all agents share may depend on it
             self._shared = None
@@ -48,7 +50,7 @@ class Evaluations:
     def set_ledger(self, ledger: Ledger) -> None:
         """Answer with all these reports from now on."""
         if ledger != self.ledger:
-            self.ledger = ledger
+            self.ledger, self._reported = ledger, reported_profiles(ledger)
             self._shared = None
             self._evaluations.clear()
 
@@ -121,7 +123,7 @@ class Evaluations:
         known = self._evaluations.get(own)
         ends = known.table().valid_until if known is not None and known.is_complete else None
         if known is None or known.base is not base or _is_outdated(known.now, ends, now):
-            known = self._evaluations[own] = Evaluation(base, self._view(own), self.ledger, now)
+            known = self._evaluations[own] = Evaluation(base, self._view(own), self.ledger, now, self._reported)
         return known
 
     def _view(self, own: str) -> StoreView:
@@ -130,8 +132,7 @@ class Evaluations:
         if view is None:
             main, unread = self._main, self._unread
             problems = [unread[source] for source in dict.fromkeys((own, main)) if source in unread]
-            inherited = None if own == main else self._stores.get(main)
-            view = self._views[own] = merge(inherited, self._stores.get(own), unread="; ".join(problems))
+            view = self._views[own] = merge(self._stores.get(main), self._stores.get(own), unread="; ".join(problems))
         return view
 
     def _holder(self, own: str) -> str:

@@ -21,6 +21,7 @@ from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.early_reports import EarlyReports
 from openclaw_actors.actors.unwritten_usage import Step, UnwrittenUsage
+from openclaw_actors.auth.binding import bound, key_of
 from openclaw_actors.auth.failures import (
     Effect,
     active_windows,
@@ -135,7 +136,7 @@ class FailureListener(BaseActor):
         observed_ms = _ms(message.observed_at)
         if known is not None and _resting(windows, observed_ms) == _resting(known, observed_ms) != []:
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
-            self._ledger[_key(candidate)] = LedgerEntry(windows, observed_ms)
+            self._ledger[key_of(candidate)] = LedgerEntry(windows, observed_ms)
             self._warmer.tell(ReportAnswered(generation=message.generation))
             self._write(candidate, step)
             return
@@ -179,7 +180,7 @@ class FailureListener(BaseActor):
         for auth in list(self._map.agents.values()):
             providers = warm.scope.providers_of(auth.agent_id)
             for provider, candidate in _candidates(auth):
-                key = _key(candidate)
+                key = key_of(candidate)
                 wanted = (providers is None or provider in providers) and key not in done
                 if not wanted or (message.evidence_id is not None and candidate.evidence.id != message.evidence_id):
                     continue
@@ -307,7 +308,7 @@ class FailureListener(BaseActor):
         *,
         followed: bool = False,
     ) -> None:
-        key = _key(candidate)
+        key = key_of(candidate)
         entry = LedgerEntry(windows, observed_ms)
         self._ledger[key] = entry
         prune(self._ledger, self._now_ms())
@@ -318,7 +319,7 @@ class FailureListener(BaseActor):
         )
 
     def _known(self, candidate: Candidate) -> Windows | None:
-        return effective_windows(candidate.windows, self._ledger.get(_key(candidate)), self._now_ms())
+        return effective_windows(candidate.windows, self._ledger.get(key_of(candidate)), self._now_ms())
 
     def _now_ms(self) -> int:
         return round(self._dispatcher.clock.epoch() * 1000)
@@ -328,7 +329,7 @@ class FailureListener(BaseActor):
         yield candidate
         auth = self._map.agents.get(agent_id)
         if auth is not None and candidate.digest is not None:
-            yield from (other for _, other in _candidates(auth) if other.digest == candidate.digest)
+            yield from (other for _, other in _candidates(auth, candidate.digest) if other.digest == candidate.digest)
 
     def _find(self, agent_id: AgentId, evidence_id: EvidenceId) -> tuple[ProviderId, Candidate] | None:
         auth = self._map.agents.get(agent_id)
@@ -336,22 +337,25 @@ class FailureListener(BaseActor):
             return None
         found = None
         names = {evidence_id, login_of_profile(evidence_id)}
-        for provider, candidate in _candidates(auth):
-            if candidate.evidence.id in names:
-                found = (provider, candidate)
-                if auth_provider(provider) == provider:
-                    break
+        for cell in auth.table.cells():
+            for candidate in cell.candidates:
+                if candidate.evidence.id in names:
+                    found = (cell.provider, bound(candidate, auth.view) if cell.is_common else candidate)
+                    if auth_provider(cell.provider) == cell.provider:
+                        return found
         return found
 
 
-def _candidates(auth: AgentAuth) -> Iterator[tuple[ProviderId, Candidate]]:
+def _candidates(auth: AgentAuth, digest: bytes | None = None) -> Iterator[tuple[ProviderId, Candidate]]:
+    """Yield everything that an agent's cells were folded from, or at least what has the secret with a digest."""
+    view = auth.view
+    names = {one.outline.id for one in view.profiles if one.digest == digest} if digest is not None else None
     for cell in auth.table.cells():
         for candidate in cell.candidates:
-            yield cell.provider, candidate
-
-
-def _key(candidate: Candidate) -> LedgerKey:
-    return LedgerKey(candidate.store, candidate.evidence.id, candidate.digest)
+            if not cell.is_common:
+                yield cell.provider, candidate
+            elif names is None or candidate.store is None or candidate.evidence.id in names:
+                yield cell.provider, bound(candidate, view)
 
 
 def _failed(

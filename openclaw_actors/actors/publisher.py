@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Collection
 
 from openclaw_actors.auth.cells import CellTable
-from openclaw_actors.auth.verdict import Cell, State, Verdict
+from openclaw_actors.auth.verdict import Cell, Evidence, State, Verdict
 from openclaw_actors.catalog.home_reading import HomeReading, lists_differ
 from openclaw_actors.changes import Change
 from openclaw_actors.clock import Clock
@@ -120,6 +120,8 @@ class Publisher:
         if generation is not None:
             floor, newer, table = self._accept(old, table, generation, providers, overtaken)
         differing = old.table.differing(table)
+        if old.view.own != view.own:
+            differing = sorted({*differing, *_of_stores(old, view, table)})
         moved = bool(differing) or old.agent != agent or _shown(old.view) != _shown(view) or self.lists_moved(old)
         auth = AgentAuth(
             agent,
@@ -273,6 +275,21 @@ def _absent(prepared: PreparedMap, auth: AgentAuth, provider: str) -> Verdict:
         presence=main is not None and main is not auth and main.verdict(provider).presence,
         generation=auth.generation_of(ProviderId(provider)),
     )
+
+
+def _of_stores(old: AgentAuth, view: StoreView, table: CellTable) -> list[ProviderId]:
+    """Return the providers of which an agent that has moved to another store is shown credentials in either."""
+    found = []
+    for provider, cell in table.own.items():
+        known = old.table.own.get(provider)
+        if known is not None and _named(known, old.view) != _named(cell, view):
+            found.append(provider)
+    return found
+
+
+def _named(cell: Cell, view: StoreView) -> list[Evidence]:
+    shown = (*((cell.evidence,) if cell.evidence is not None else ()), *cell.shadowed)
+    return [one.of(view.own) for one in shown]
 
 
 def _shown(view: StoreView) -> list[tuple[object, ...]]:

@@ -33,8 +33,8 @@ _SLICE = 16
 
 
 class StoreChanges:
-    """Compares two digests of a store: of its credentials, whose change costs checks, and of its windows, whose change
-    is patched in without any.
+    """Compares two halves of a store: its credentials (with keyed digests where secrets were), whose change costs
+    checks, and its windows, whose change is patched in without any.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class StoreChanges:
                 self._sweeps.dirty_now(swept, None, _REASON, cause_at)
             return
         changed: frozenset[ProviderId] = frozenset()
-        if old.credentials_digest != new.credentials_digest:
+        if old.credentials != new.credentials:
             changed = changed_by_store(old, new, index.answered, self._facts.beside(source))
             if changed:
                 self._sweeps.dirty_now(users, changed, _REASON, cause_at, taken.hinted)
-        if old.windows_digest != new.windows_digest:
+        if old.windows != new.windows:
             self._counters.window_patches += 1
             rested, used = (providers - changed for providers in changed_by_usage(old, new, index.answered))
             if rested:

@@ -4,14 +4,15 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from openclaw_actors.actors.evaluations import Evaluations
+from openclaw_actors.auth.binding import candidates_of, depends_on, key_of, pinned
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.check import decide
 from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.auth.ledger import LedgerKey
-from openclaw_actors.auth.verdict import Candidate, Cell
+from openclaw_actors.auth.verdict import Cell
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import ProviderId
 
@@ -49,17 +50,35 @@ class Tables:
             known = self._same[key] = (table, result, table if not table.differing(result) else result)
         return known[2]
 
-    def that_use_decides(self, table: CellTable, used: frozenset[ProviderId]) -> Iterator[ProviderId]:
+    def that_use_decides(self, table: CellTable, view: StoreView, used: frozenset[ProviderId]) -> Iterator[ProviderId]:
         """Yield the providers whose cells may be others because a credential was used: there is a choice among several,
         or a report of ours that the use may be newer than.
         """
         for provider in used:
             cell = table.get(provider)
-            if cell is not None and (len(cell.candidates) > 1 or any(self._reported(one) for one in cell.candidates)):
+            if cell is not None and (len(cell.candidates) > 1 or self._is_reported(cell, view)):
                 yield provider
 
-    def _reported(self, candidate: Candidate) -> bool:
-        return LedgerKey(candidate.store, candidate.evidence.id, candidate.digest) in self._facts.ledger
+    def _is_reported(self, cell: Cell, view: StoreView) -> bool:
+        return bool(self._facts.ledger) and any(key_of(one) in self._facts.ledger for one in candidates_of(cell, view))
+
+    def carried(self, table: CellTable, old: StoreView, new: StoreView, answered: Collection[ProviderId]) -> CellTable:
+        """Return a table as it is to be shown with a newer view: but for the cells that were answered by that, those
+        that were folded from other secrets keep these, so that no report of them is held against their successors.
+        """
+        if old.profiles is new.profiles or old.profiles == new.profiles:
+            return table
+        was = {profile.outline.id: (profile, owner) for profile, owner in zip(old.profiles, old.owners, strict=True)}
+        now = {profile.outline.id: (profile, owner) for profile, owner in zip(new.profiles, new.owners, strict=True)}
+        moved = {name for name in was.keys() | now.keys() if was.get(name) != now.get(name)}
+        cells = {
+            cell.provider: pinned(cell, old)
+            for cell in table.own.values()
+            if cell.is_common
+            and cell.provider not in answered
+            and any(one.evidence.id in moved for one in cell.candidates)
+        }
+        return table.replaced(cells) if cells else table
 
     def with_newer_reports(self, table: CellTable, evaluation: Evaluation, now: float) -> CellTable:
         """Return a late sweep's table as it would be with the reports that came meanwhile: nothing refused comes
@@ -71,8 +90,9 @@ class Tables:
         newer = [key for key, entry in ledger.items() if evaluation.ledger.get(key) is not entry]
         if any(key.store is None for key in newer):
             table = table.on(self._facts.shared(now).shared)
-        concerned = [cell for cell in table.own.values() if any(depends_on(cell, key) for key in newer)]
-        cells = {cell.provider: self._decided(cell, evaluation.view, now) for cell in concerned}
+        view = evaluation.view
+        concerned = [cell for cell in table.own.values() if any(depends_on(cell, view, key) for key in newer)]
+        cells = {cell.provider: self._decided(cell, view, now) for cell in concerned}
         return table.replaced(cells) if cells else table
 
     def with_report(
@@ -81,19 +101,11 @@ class Tables:
         """Return a table with one report applied, and the providers that it concerns."""
         if key.store is None:
             table = table.on(self._facts.shared(now).shared)
-        concerned = [cell for cell in table.cells() if depends_on(cell, key)]
+        concerned = [cell for cell in table.cells() if depends_on(cell, view, key)]
         cells = {cell.provider: self._decided(cell, view, now) for cell in concerned if cell.provider in table.own}
         return (table.replaced(cells) if cells else table), tuple(cell.provider for cell in concerned)
 
     def _decided(self, cell: Cell, view: StoreView, now: float) -> Cell:
         index = self._facts.index
         unread = view.unread or (index.unread_for(cell.provider) if index is not None else "")
-        return decide(cell.provider, cell.candidates, self._facts.ledger, now, unread=unread)
-
-
-def depends_on(cell: Cell, key: LedgerKey) -> bool:
-    """Tell whether a report is about one of the credentials that a cell was folded from."""
-    return any(
-        candidate.evidence.id == key.evidence_id and candidate.store == key.store and candidate.digest == key.digest
-        for candidate in cell.candidates
-    )
+        return decide(cell.provider, candidates_of(cell, view), self._facts.ledger, now, unread=unread)

@@ -7,9 +7,10 @@ from typing import final
 
 from openclaw_actors.auth.cells import CellTable, SharedCells
 from openclaw_actors.auth.check import decide, profile_candidates, shared_candidates, with_inline_usage
+from openclaw_actors.auth.common import AgentProfiles, CommonCells, Reported
 from openclaw_actors.auth.ledger import Ledger
 from openclaw_actors.auth.shared import SharedIndex
-from openclaw_actors.auth.sources.stored import store_index
+from openclaw_actors.auth.sources.stored import StoreIndex
 from openclaw_actors.auth.verdict import Cell
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import ProviderId
@@ -19,7 +20,7 @@ from openclaw_actors.ids import ProviderId
 class SharedEvaluation:
     """The cells that config, environment and other programs' logins decide: the same for all agents."""
 
-    __slots__ = ("candidates", "index", "ledger", "now", "shared")
+    __slots__ = ("candidates", "common", "index", "ledger", "now", "shared")
 
     def __init__(self, index: SharedIndex, ledger: Ledger, now: float) -> None:
         self.index = index
@@ -34,6 +35,7 @@ class SharedEvaluation:
                 for provider, found in self.candidates.items()
             }
         )
+        self.common = CommonCells(index, self.candidates, self.shared, ledger)
 
 
 @final
@@ -43,14 +45,17 @@ class Evaluation:
     Filled by the agents' actors, which all run on one thread; folding a provider twice would give the same cell.
     """
 
-    __slots__ = ("_own", "_stored", "_table", "base", "ledger", "now", "view")
+    __slots__ = ("_agent", "_own", "_stored", "_table", "base", "ledger", "now", "view")
 
-    def __init__(self, base: SharedEvaluation, view: StoreView, ledger: Ledger, now: float) -> None:
+    def __init__(
+        self, base: SharedEvaluation, view: StoreView, ledger: Ledger, now: float, reported: Reported = frozenset()
+    ) -> None:
         self.base = base
         self.view = view
-        self._stored = store_index(view)
         self.ledger = ledger
         self.now = now
+        self._agent = AgentProfiles(view, reported)
+        self._stored: StoreIndex | None = None
         self._own: dict[ProviderId, Cell] = {}
         self._table: CellTable | None = None
 
@@ -60,45 +65,42 @@ class Evaluation:
         extra = {profile.provider for profile in self.view.profiles if profile.provider not in known}
         return (*known, *sorted(extra)) if extra else tuple(known)
 
+    def own_providers(self) -> list[ProviderId]:
+        """Return those of them whose answer may be another one than the shared one: of profiles, mostly."""
+        if not self._agent.is_whole:
+            return list(self.providers())
+        known, common = self.base.candidates, self.base.common
+        found = dict.fromkeys(common.asked)
+        for auth_id in self._agent.by_auth():
+            found.update(dict.fromkeys(common.served_by(auth_id)))
+        extra = {profile.provider for profile in self.view.profiles if profile.provider not in known}
+        return [*found, *sorted(extra)]
+
     def cell(self, provider: ProviderId) -> Cell:
         """Return the cell of a provider, folding it on the first call."""
         cell = self._own.get(provider)
-        if cell is not None:
-            return cell
-        base = self.base
-        stored = profile_candidates(provider, base.index, self._stored, self.now)
-        shared = base.candidates.get(provider)
-        if not stored and not self.view.unread and not self._stored.has_inline_usage and shared is not None:
-            return base.shared.cells[provider]
-        if shared is None:
-            shared = shared_candidates(provider, base.index, self.now)
-        if shared and self._stored.has_inline_usage:
-            shared = with_inline_usage(shared, provider, self._stored)
-        cell = decide(
-            provider,
-            (*shared, *stored),
-            self.ledger,
-            self.now,
-            unread=self.view.unread or base.index.unread_for(provider),
-            known=provider in base.index.known or bool(stored),
-        )
-        self._own[provider] = cell
+        if cell is None:
+            cell = self.base.common.cell(provider, self._agent, self.now) or self._folded(provider)
+            if cell is not self.base.shared.cells.get(provider):
+                self._own[provider] = cell
         return cell
 
     @property
     def is_complete(self) -> bool:
-        """Whether every provider was folded already, by this agent or one that sees the same."""
+        """Whether every provider was folded already, by this agent or one that sees the same or what looks the same."""
+        if self._table is None and self._agent.is_plain:
+            self._table = self.base.common.table(self._agent, self.now)
         return self._table is not None
 
     def table(self) -> CellTable:
         """Return all cells as a table; the same object on every call."""
-        if self._table is None:
-            covered = self.providers()
-            for provider in covered:
-                self.cell(provider)
+        if not self.is_complete:
             # a sweep of a provider that has just gone may have left a cell of it
-            own = {provider: self._own[provider] for provider in covered if provider in self._own}
-            self._table = CellTable(self.base.shared, own)
+            folded = {provider: self.cell(provider) for provider in self.own_providers()}
+            shared = self.base.shared.cells
+            own = {provider: cell for provider, cell in folded.items() if cell is not shared.get(provider)}
+            self._table = self.base.common.new_table(self._agent, own, self.now)
+        assert self._table is not None
         return self._table
 
     def applied_to(self, table: CellTable, providers: Iterable[ProviderId]) -> CellTable:
@@ -112,3 +114,25 @@ class Evaluation:
             else:
                 own[provider] = cell
         return CellTable(self.base.shared, own)
+
+    def _folded(self, provider: ProviderId) -> Cell:
+        """Return a cell of this agent's own."""
+        base = self.base
+        if self._stored is None:
+            self._stored = StoreIndex(self.view)
+        stored = profile_candidates(provider, base.index, self._stored, self.now)
+        shared = base.candidates.get(provider)
+        if not stored and not self.view.unread and not self._stored.has_inline_usage and shared is not None:
+            return base.shared.cells[provider]
+        if shared is None:
+            shared = shared_candidates(provider, base.index, self.now)
+        if shared and self._stored.has_inline_usage:
+            shared = with_inline_usage(shared, provider, self._stored)
+        return decide(
+            provider,
+            (*shared, *stored),
+            self.ledger,
+            self.now,
+            unread=self.view.unread or base.index.unread_for(provider),
+            known=provider in base.index.known or bool(stored),
+        )

@@ -9,6 +9,10 @@ import msgspec
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
 
+OWN_STORE = StoreId("<own store>")
+"""Stands for the agent's own store in the evidence of cells, which agents with different ones share; readers are given
+its name."""
+
 
 class State(enum.StrEnum):
     """What a verdict says, best first (DESIGN.md section 2). A `str`: compares equal to its value."""
@@ -70,6 +74,12 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     refreshable: bool = False
     """Whether something is there to refresh it with."""
 
+    def of(self, own: StoreId) -> Evidence:
+        """Return the same with an agent's own store where it stands for any."""
+        if self.source != "profile" or OWN_STORE not in self.detail:
+            return self
+        return msgspec.structs.replace(self, detail=self.detail.replace(OWN_STORE, own))
+
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A piece of evidence, judged by itself: what `decide` in `auth/check.py` folds into a cell."""
@@ -111,6 +121,8 @@ class Cell(msgspec.Struct, frozen=True, gc=False):
     """What it was folded from, so that a reported failure can be applied without a new check."""
     models: tuple[tuple[str, Cell], ...] = ()
     """Models whose answer differs, because a window rests just them."""
+    is_common: bool = False
+    """Whether agents with other secrets in other stores share it: its candidates name neither (`auth/binding.py`)."""
 
     @property
     def has_auth(self) -> bool:

@@ -238,27 +238,75 @@ class CliFacts(Fact, frozen=True, gc=False):
     depends_on: tuple[str, ...] = ()
 
 
-class ProfileFacts(Fact, frozen=True, gc=False):
-    """One stored credential."""
+class ProfileOutline(Fact, frozen=True, gc=False):
+    """What is known of a stored credential beside whose it is and which secret: equal ones are one object, as far as
+    `home/stores/outlines.py` remembers them, since hundreds of agents have profiles of the same names and kinds.
+    """
 
     id: str
     provider: ProviderId
     kind: str
     """`api_key`, `token` or `oauth`."""
     key: KeyFacts = KeyFacts()
-    """`key`/`keyRef` or `token`/`tokenRef`; unused for oauth."""
+    """`key`/`keyRef` or `token`/`tokenRef`, without its digest; unused for oauth."""
     expires_ms: float | None = None
     """Epoch milliseconds as stored; 0 stands for a value that is no date; None when absent."""
     has_access: bool = False
     has_refresh: bool = False
     has_sidecar: bool = False
     """An `oauthRef` to the legacy encrypted sidecar is there (formats 3.6)."""
+
+
+class ProfileFacts(Fact, frozen=True, gc=False):
+    """One stored credential."""
+
+    outline: ProfileOutline
     digest: bytes | None = None
     """Keyed digest of whatever secret it holds or yields (all of them together for oauth)."""
     account: bytes | None = None
+    """Keyed digest of a login's account id."""
     email_digest: bytes | None = None
-    label: str = ""
-    """The display name, for people."""
+    """Keyed digest of a login's case-folded e-mail."""
+
+    @property
+    def id(self) -> str:
+        """The profile id."""
+        return self.outline.id
+
+    @property
+    def provider(self) -> ProviderId:
+        """Whose credential it is."""
+        return self.outline.provider
+
+    @property
+    def kind(self) -> str:
+        """`api_key`, `token` or `oauth`."""
+        return self.outline.kind
+
+    @property
+    def key(self) -> KeyFacts:
+        """What stands where its key or token is expected, without the digest."""
+        return self.outline.key
+
+    @property
+    def expires_ms(self) -> float | None:
+        """Epoch milliseconds as stored; 0 stands for a value that is no date; None when absent."""
+        return self.outline.expires_ms
+
+    @property
+    def has_access(self) -> bool:
+        """Whether a login has an access token."""
+        return self.outline.has_access
+
+    @property
+    def has_refresh(self) -> bool:
+        """Whether a login has a refresh token."""
+        return self.outline.has_refresh
+
+    @property
+    def has_sidecar(self) -> bool:
+        """Whether an `oauthRef` to the legacy encrypted sidecar is there (formats 3.6)."""
+        return self.outline.has_sidecar
 
 
 class StoreFacts(Fact, frozen=True, gc=False):
@@ -273,10 +321,6 @@ class StoreFacts(Fact, frozen=True, gc=False):
     last_good: tuple[tuple[ProviderId, str], ...] = ()
     usage: tuple[tuple[str, Windows], ...] = ()
     """`usageStats`, also of ids that no profile has (`inline-api-key:…`)."""
-    credentials_digest: bytes = b""
-    """Of the credential projection: providers, profiles, kinds, secret digests, expiries, order."""
-    windows_digest: bytes = b""
-    """Of what use leaves behind: usage windows and last good profiles."""
     findings: tuple[Finding, ...] = ()
     depends_on: tuple[str, ...] = ()
     """Absolute paths that this reading depended on, existing or not."""
@@ -285,3 +329,19 @@ class StoreFacts(Fact, frozen=True, gc=False):
     def is_empty(self) -> bool:
         """Tell whether this store holds nothing at all."""
         return not (self.profiles or self.order or self.last_good or self.usage)
+
+    @property
+    def credentials(self) -> tuple[object, ...]:
+        """The credential projection: profiles in file order (it breaks ties of the order of use), with kinds, secret
+        digests and expiries, and the explicit order. Neither white space nor unknown fields nor key order is in it.
+        """
+        return self.profiles, sorted(self.order)
+
+    @property
+    def windows(self) -> tuple[object, ...]:
+        """What use leaves behind: usage windows and last good profiles."""
+        return sorted(self.usage, key=_name), sorted(self.last_good)
+
+
+def _name(item: tuple[str, Windows]) -> str:
+    return item[0]

@@ -73,6 +73,11 @@ def secret_rules(block: object) -> SecretRules:
     return SecretRules(aliases[0], aliases[1], aliases[2], tuple(providers), tuple(files))
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether a trimmed text in a store is a secret itself: something, and no reference to a variable."""
+    return bool(text) and (text[0] not in "$s_" or _TEXT_REFERENCE.match(text) is None)
+
+
 def is_secret_ref(value: object) -> bool:
     """Tell whether a value has the object form of a secret reference: source and id, and a provider or (older) none."""
     if not isinstance(value, dict) or not value.keys() <= {"source", "provider", "id"}:

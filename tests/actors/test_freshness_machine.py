@@ -52,7 +52,7 @@ class FreshnessMachine(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**16), is_torn=st.booleans())
     def start(self, seed: int, is_torn: bool) -> None:
-        self.rig = Rig(self.folder, tuple(self.configured), seed, sweep_slice_checks=30)
+        self.rig = Rig(self.folder, tuple(self.configured), seed, sweep_slice_checks=2)
         for agent in AGENTS:
             self.profiles[agent] = {"openai__work": api_key("openai", agent)} if agent != "lab" else None
             self._write_store(agent)

@@ -276,7 +276,7 @@ def test_the_watchers_death_leads_to_a_new_reading_of_everything(rig: Rig) -> No
 
 def test_an_agent_that_dies_in_a_sweep_has_its_scope_swept_again(make_rig: MakeRig) -> None:
     """The scope that a dead actor was working on is asked of its successor, and its attempt is answered."""
-    rig = make_rig("main", "ops", strict=False, sweep_slice_checks=5)
+    rig = make_rig("main", "ops", strict=False, sweep_slice_checks=1)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.begin()
     rig.step_until(

@@ -107,7 +107,7 @@ def test_a_recheck_while_a_login_hangs_never_calls_it_missing(make_rig: MakeRig)
 @pytest.mark.parametrize("seed", range(12))
 def test_any_interleaving_of_the_first_warm_ends_alike(make_rig: MakeRig, seed: int) -> None:
     """The order in which readings and messages come decides nothing: same answers, one sweep per agent."""
-    rig = make_rig("main", "ops", "lab", seed=seed, sweep_slice_checks=20)
+    rig = make_rig("main", "ops", "lab", seed=seed, sweep_slice_checks=1)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.files.write_profiles("ops", mistral__me=api_key("mistral"))
     rig.warm()
@@ -121,7 +121,11 @@ def test_any_interleaving_of_the_first_warm_ends_alike(make_rig: MakeRig, seed: 
 
 def test_a_cancelled_sweep_stops_between_two_providers(make_rig: MakeRig) -> None:
     """A reload stops a running sweep: not one further check of it is made."""
-    rig = make_rig("main", sweep_slice_checks=1).begin()
+    rig = make_rig("main", sweep_slice_checks=1)
+    rig.files.write_profiles(
+        **{f"{one}__me": api_key(one) for one in ("openai", "zai", "mistral", "groq", "xai", "exa")}
+    )
+    rig.begin()
     rig.step_until(lambda: rig.pending(ContinueSweep))
     for _ in range(4):
         assert rig.dispatcher.step_actor("agent-main")
@@ -243,7 +247,7 @@ def test_merged_scopes_cover_what_each_asked_for(make_rig: MakeRig) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_at_most_one_sweep_per_agent_runs(make_rig: MakeRig, seed: int) -> None:
     """Under any interleaving of wishes, touches and reports an agent never has two sweeps under way."""
-    rig = make_rig("main", "ops", seed=seed, sweep_slice_checks=10)
+    rig = make_rig("main", "ops", seed=seed, sweep_slice_checks=1)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.warm()
     for number in range(8):

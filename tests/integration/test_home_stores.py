@@ -437,4 +437,4 @@ def test_a_copied_home_reads_the_same_with_one_key(tmp_path: Path) -> None:
         HomeReader(tmp_path / name, env={}, digester=key, cwd=str(tmp_path)).read_store(StoreId(str(tmp_path / name)))
         for name, key in (("a", digester), ("b", digester), ("a", None))
     )
-    assert first.credentials_digest == second.credentials_digest != other.credentials_digest
+    assert first.credentials == second.credentials != other.credentials

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
 from openclaw_actors.auth.verdict import Candidate, Cell
 from openclaw_actors.home.facts import (
@@ -15,6 +17,7 @@ from openclaw_actors.home.facts import (
     KeyFacts,
     KeyForm,
     ProfileFacts,
+    ProfileOutline,
     ProviderConfig,
 )
 from openclaw_actors.home.providers import normalise_provider
@@ -123,13 +126,17 @@ def index_of(
 def api_key(name: str, key: KeyFacts = LITERAL, *, provider: str = "") -> ProfileFacts:
     """Return an API key profile; its provider is what stands before the colon."""
     owner = normalise_provider(provider or name.partition(":")[0])
-    return ProfileFacts(name, owner, "api_key", key, digest=key.digest)
+    return ProfileFacts(ProfileOutline(name, owner, "api_key", _bare(key)), key.digest)
 
 
 def token(name: str, expires_ms: float | None = None, key: KeyFacts = LITERAL) -> ProfileFacts:
     """Return a token profile."""
     provider = normalise_provider(name.partition(":")[0])
-    return ProfileFacts(name, provider, "token", key, expires_ms=expires_ms, digest=key.digest)
+    return ProfileFacts(ProfileOutline(name, provider, "token", _bare(key), expires_ms), key.digest)
+
+
+def _bare(key: KeyFacts) -> KeyFacts:
+    return msgspec.structs.replace(key, digest=None)
 
 
 def oauth(
@@ -142,16 +149,16 @@ def oauth(
     **more: object,
 ) -> ProfileFacts:
     """Return an OAuth profile that is good for a day."""
-    return ProfileFacts(
+    outline = ProfileOutline(
         name,
         normalise_provider(provider or name.partition(":")[0]),
         "oauth",
         expires_ms=expires_at * 1000 if expires_at is not None else None,
         has_access=access,
         has_refresh=refresh,
-        digest=b"oauth",
-        **more,  # type: ignore[arg-type]
+        has_sidecar=bool(more.pop("has_sidecar", False)),
     )
+    return ProfileFacts(outline, **{"digest": b"oauth", **more})  # type: ignore[arg-type]
 
 
 def cli(name: str, *, expires_at: float | None = NOW + 86_400, **changes: object) -> CliFacts:
@@ -186,7 +193,9 @@ def store(
     """Return what an agent sees whose profiles are all main's."""
     return StoreView(
         profiles=found,
-        owners=tuple(MAIN for _ in found),
+        inherited=bytes([1]) * len(found),
+        own=MAIN,
+        main=MAIN,
         order=tuple((normalise_provider(name), ids) for name, ids in (order or {}).items()),
         last_good=(),
         usage=tuple((usage or {}).items()),

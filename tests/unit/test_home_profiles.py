@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_actors.errors import StoreUnreadableError
-from openclaw_actors.home.facts import KeyForm, ProfileFacts, StoreFacts
+from openclaw_actors.home.facts import KeyForm, ProfileFacts, ProfileOutline, StoreFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.home.stores.merge import merge
 from openclaw_actors.home.stores.windows import Windows
@@ -162,7 +162,7 @@ def test_a_stored_key_is_a_reference_first(
     profile = one(tmp_path, {"type": "api_key", "provider": "p"} | entry, SET_KEY=CANARY)
     assert profile is not None
     assert (profile.key.form, profile.key.resolved) == (form, resolved)
-    assert profile.digest == profile.key.digest
+    assert (profile.digest is not None, profile.key.digest) == (resolved, None)
     token = one(
         tmp_path, {"type": "token", "provider": "p", "token": CANARY, "tokenRef": {"source": "exec", "id": "a"}}
     )
@@ -193,9 +193,9 @@ def test_oauth_says_what_it_holds(tmp_path: Path) -> None:
         "accountId": CANARY,
         "email": "A@B",
     }
-    profile = one(tmp_path, whole | {"displayName": " Me "})
+    profile = one(tmp_path, whole)
     assert profile is not None
-    assert (profile.has_access, profile.has_refresh, profile.has_sidecar, profile.label) == (True, True, False, "Me")
+    assert (profile.has_access, profile.has_refresh, profile.has_sidecar) == (True, True, False)
     assert None not in (profile.digest, profile.account, profile.email_digest)
     sidecar = one(tmp_path, {"type": "oauth", "provider": "openai-codex", "oauthRef": {"id": "0" * 32}})
     assert sidecar is not None
@@ -228,26 +228,26 @@ def test_the_state_file_overrides_state_inside_the_profiles_key_by_key(tmp_path:
     assert facts.kind == "json"
 
 
-def test_digests_follow_their_half_of_the_store_only(tmp_path: Path) -> None:
+def test_each_half_follows_its_part_of_the_store_only(tmp_path: Path) -> None:
     """White space, unknown fields and key order move neither; usage moves the windows; a key moves the credentials."""
     reader = reader_of(tmp_path)
     folder = tmp_path / "agents/main/agent"
 
-    def digests(profiles: object, auth_state: object) -> tuple[bytes, bytes]:
+    def halves(profiles: object, auth_state: object) -> tuple[object, object]:
         put(folder, "auth-profiles.json", profiles)
         put(folder, "auth-state.json", auth_state)
         facts = reader.read_store(StoreId(str(folder)))
-        return facts.credentials_digest, facts.windows_digest
+        return facts.credentials, facts.windows
 
-    first = digests(
+    first = halves(
         {"profiles": {"a": {"type": "api_key", "provider": "p", "key": "k"}}}, {"order": {"a": ["1"], "b": ["2"]}}
     )
     text = b'{ "version":7,\n"profiles":{"a":{"z":1,"key":"k","provider":"P","type":"api_key"}}}'
-    assert digests(text, {"order": {"b": ["2"], "a": ["1"]}, "x": 1}) == first
-    ticked = digests(text, {"order": {"a": ["1"], "b": ["2"]}, "usageStats": {"a": {"lastUsed": 5}}})
+    assert halves(text, {"order": {"b": ["2"], "a": ["1"]}, "x": 1}) == first
+    ticked = halves(text, {"order": {"a": ["1"], "b": ["2"]}, "usageStats": {"a": {"lastUsed": 5}}})
     assert ticked[0] == first[0]
     assert ticked[1] != first[1]
-    changed = digests(text.replace(b'"k"', b'"k2"'), {"order": {"a": ["1"], "b": ["2"]}})
+    changed = halves(text.replace(b'"k"', b'"k2"'), {"order": {"a": ["1"], "b": ["2"]}})
     assert changed[0] != first[0]
     assert changed[1] == first[1]
 
@@ -369,15 +369,12 @@ def tree(root: Path) -> dict[str, tuple[str, int]]:
 
 
 def oauth(profile_id: str, expires: float | None, provider: str = "p", **fields: object) -> ProfileFacts:
-    return ProfileFacts(
-        profile_id,
-        ProviderId(provider),
-        "oauth",
-        expires_ms=expires,
-        has_access=True,
-        digest=profile_id.encode(),
-        **fields,  # type: ignore[arg-type]
-    )
+    outline = ProfileOutline(profile_id, ProviderId(provider), "oauth", expires_ms=expires, has_access=True)
+    return ProfileFacts(outline, **{"digest": profile_id.encode(), **fields})  # type: ignore[arg-type]
+
+
+def key(profile_id: str, digest: bytes | None = None) -> ProfileFacts:
+    return ProfileFacts(ProfileOutline(profile_id, ProviderId("p"), "api_key"), digest)
 
 
 def side(name: str, *profiles: ProfileFacts, **fields: object) -> StoreFacts:
@@ -397,10 +394,10 @@ def test_one_store_alone_is_seen_as_it_is() -> None:
 
 def test_two_stores_are_united_key_by_key_with_the_own_one_winning() -> None:
     """Inherited keys come first; own values win in place."""
-    key = ProfileFacts("a", ProviderId("p"), "api_key", digest=b"own")
+    own_key = key("a", b"own")
     main = side(
         "m",
-        ProfileFacts("a", ProviderId("p"), "api_key"),
+        key("a"),
         oauth("b", 1),
         order=(("p", ("a",)),),
         usage=(("a", Windows(1)),),
@@ -408,7 +405,7 @@ def test_two_stores_are_united_key_by_key_with_the_own_one_winning() -> None:
     own = side(
         "o",
         oauth("c", 1),
-        key,
+        own_key,
         order=(("p", ("c",)), ("q", ("x",))),
         usage=(("a", Windows(2)),),
         last_good=(("p", "c"),),
@@ -430,7 +427,7 @@ def test_use_of_a_shadowed_profile_is_not_held_against_the_own_one() -> None:
         oauth("b", 1),
         usage=(("a", Windows(1)), ("b", Windows(2)), ("inline-api-key:p", Windows(3))),
     )
-    own = side("o", ProfileFacts("a", ProviderId("p"), "api_key", digest=b"own"))
+    own = side("o", key("a", b"own"))
     assert dict(merge(main, own).usage) == {"b": Windows(2), "inline-api-key:p": Windows(3)}
 
 
@@ -483,7 +480,7 @@ def test_the_own_profile_with_the_inherited_ones_id_stays_unless_it_is_an_older_
     rivals = (
         (oauth("p:me", 5), ("m",)),
         (oauth("p:me", 12), ("o",)),
-        (ProfileFacts("p:me", ProviderId("p"), "api_key"), ("o",)),
+        (key("p:me"), ("o",)),
     )
     for rival, owners in rivals:
         view = merge(main, side("o", oauth("p:default", 1), rival))

@@ -13,7 +13,7 @@ from openclaw_actors.auth.sources.keys import login_step
 from openclaw_actors.auth.sources.ranks import Rank
 from openclaw_actors.auth.sources.stored import StoreIndex
 from openclaw_actors.auth.verdict import Candidate, Evidence, State
-from openclaw_actors.home.facts import CliFacts, ProfileFacts
+from openclaw_actors.home.facts import CliFacts, ProfileFacts, ProfileOutline
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.ids import EvidenceId, ProviderId
 
@@ -122,15 +122,15 @@ def _same_person(cli: CliFacts, stored: ProfileFacts) -> bool:
 
 
 def _as_profile(cli: CliFacts) -> ProfileFacts:
-    return ProfileFacts(
+    outline = ProfileOutline(
         id=cli.profile_id,
         provider=cli.provider,
         kind="oauth",
         expires_ms=cli.expires_at * 1000 if cli.expires_at is not None else None,
         has_access=True,
         has_refresh=cli.has_refresh,
-        digest=cli.digest,
     )
+    return ProfileFacts(outline, cli.digest)
 
 
 def _refused(cli: CliFacts, state: State, reason: str, step: str) -> Candidate:

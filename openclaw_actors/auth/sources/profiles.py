@@ -13,7 +13,7 @@ from openclaw_actors.auth.sources.external_cli import adopted_candidate, overlay
 from openclaw_actors.auth.sources.keys import judge_key, login_step
 from openclaw_actors.auth.sources.ranks import Rank
 from openclaw_actors.auth.sources.stored import Stored, StoreIndex
-from openclaw_actors.auth.verdict import Candidate, Evidence, State
+from openclaw_actors.auth.verdict import OWN_STORE, Candidate, Evidence, State
 from openclaw_actors.home.facts import CliFacts, KeyForm, ProfileFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.ids import EvidenceId, ProviderId, StoreId
@@ -90,7 +90,7 @@ def _candidate(
             id=EvidenceId(profile.id),
             source="profile",
             kind=profile.kind,
-            detail=_detail(profile, owner, index),
+            detail=_detail(profile, owner, index, store),
             expires_at=profile.expires_ms / 1000 if profile.expires_ms else None,
             refreshable=profile.has_refresh,
         ),
@@ -107,9 +107,10 @@ def _candidate(
     )
 
 
-def _detail(profile: ProfileFacts, owner: StoreId | None, index: SharedIndex) -> str:
-    whose = ", the store that all agents inherit from" if owner == index.config.main_store else ""
-    return f"profile {profile.id} in {owner}{whose}"
+def _detail(profile: ProfileFacts, owner: StoreId | None, index: SharedIndex, store: StoreIndex) -> str:
+    if owner == index.config.main_store:
+        return f"profile {profile.id} in {owner}, the store that all agents inherit from"
+    return f"profile {profile.id} in {OWN_STORE if owner == store.view.own else owner}"
 
 
 def _state(profile: ProfileFacts, now: float) -> tuple[State, str, str, float | None]:

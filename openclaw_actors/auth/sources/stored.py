@@ -10,9 +10,11 @@ from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import ProviderId, StoreId
 
-_CODEX = ProviderId("openai-codex")
-_OPENAI = ProviderId("openai")
-_INLINE_PREFIX = "inline-api-key:"
+CODEX = ProviderId("openai-codex")
+"""The provider whose runs accept another one's keys."""
+OPENAI = ProviderId("openai")
+"""The one whose."""
+INLINE_PREFIX = "inline-api-key:"
 """Usage entries of configured keys are called this and the provider (formats 5.5)."""
 
 
@@ -40,7 +42,7 @@ class StoreIndex:
         self.orders: dict[ProviderId, tuple[str, ...]] = dict(view.order)
         self.usage: dict[str, Windows] = dict(view.usage)
         """Usage stats as the owner's store has them, by profile id."""
-        self.has_inline_usage = any(name.startswith(_INLINE_PREFIX) for name in self.usage)
+        self.has_inline_usage = any(name.startswith(INLINE_PREFIX) for name in self.usage)
 
     def with_profile(self, profile: ProfileFacts) -> StoreIndex:
         """Return a copy with a profile that no store holds: in place of the one with its id, or last."""
@@ -61,14 +63,14 @@ class StoreIndex:
     def serving(self, auth_id: ProviderId) -> list[Stored]:
         """Return the same plus profiles of another provider that a run accepts: OpenAI keys for openai-codex."""
         own = self.of_provider(auth_id)
-        if auth_id != _CODEX:
+        if auth_id != CODEX:
             return own
-        lent = [stored for stored in self.of_provider(_OPENAI) if stored.profile.kind == "api_key"]
+        lent = [stored for stored in self.of_provider(OPENAI) if stored.profile.kind == "api_key"]
         return sorted((*own, *lent), key=lambda item: item.place) if lent else own
 
     def inline_usage(self, provider: ProviderId) -> Windows | None:
         """Return the usage stats of the provider's configured key."""
-        return self.usage.get(_INLINE_PREFIX + provider) if self.has_inline_usage else None
+        return self.usage.get(INLINE_PREFIX + provider) if self.has_inline_usage else None
 
     def _add(self, stored: Stored) -> None:
         self.profiles[stored.profile.id] = stored

@@ -11,10 +11,12 @@ import msgspec
 from msgspec import UNSET
 
 from openclaw_actors.errors import StoreUnreadableError
+from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import Finding, KeyFacts, ProfileFacts
 from openclaw_actors.home.files import line_and_column
 from openclaw_actors.home.providers import normalise_provider
-from openclaw_actors.home.secrets import Resolver, is_secret_ref
+from openclaw_actors.home.secrets import Resolver, is_plain, is_secret_ref
+from openclaw_actors.home.stores.outlines import key_outline, literal_outline, login_outline
 from openclaw_actors.home.stores.windows import Windows, windows_from_json
 from openclaw_actors.ids import ProviderId
 
@@ -26,7 +28,6 @@ class _Entry(msgspec.Struct, gc=False):
     mode: object = UNSET
     provider: object = None
     email: object = None
-    displayName: object = None
     key: object = UNSET
     apiKey: object = None
     keyRef: object = UNSET
@@ -60,6 +61,17 @@ class State(msgspec.Struct, frozen=True, gc=False):
     order: tuple[tuple[ProviderId, tuple[str, ...]], ...] = ()
     last_good: tuple[tuple[ProviderId, str], ...] = ()
     usage: tuple[tuple[str, Windows], ...] = ()
+
+    @property
+    def parts(
+        self,
+    ) -> tuple[
+        tuple[tuple[ProviderId, tuple[str, ...]], ...],
+        tuple[tuple[ProviderId, str], ...],
+        tuple[tuple[str, Windows], ...],
+    ]:
+        """Order, last good profiles and usage."""
+        return self.order, self.last_good, self.usage
 
     def overridden_by(self, over: State) -> State:
         """Return this state with another one on top, key by key (provider or profile id)."""
@@ -156,38 +168,39 @@ def profile_facts(
     if not isinstance(found_kind, str) or found_kind not in _KINDS:
         return "invalid_type"
     spelled = entry.provider if isinstance(entry.provider, str) else provider
-    normal = normalise_provider(spelled) if isinstance(spelled, str) else ProviderId("")
+    expires = None if entry.expires is UNSET else _epoch_ms(entry.expires)
+    if found_kind == "oauth":
+        normal = normalise_provider(spelled)
+        return _login(profile_id, normal, expires, entry, resolver.digester) if normal else "missing_provider"
+    value, reference = entry.token, entry.tokenRef
+    if found_kind == "api_key":
+        value, reference = entry.apiKey if entry.key is UNSET else entry.key, entry.keyRef
+    if type(value) is str and reference is UNSET and is_plain(text := value.strip()):
+        # what nearly all are
+        outline = literal_outline(profile_id, spelled, found_kind, expires)
+        return ProfileFacts(outline, resolver.digester(text)) if outline is not None else "missing_provider"
+    normal = normalise_provider(spelled)
     if not normal:
         return "missing_provider"
-    email, label, digester = _text(entry.email), _text(entry.displayName), resolver.digester
-    email_digest = digester(email.casefold()) if email else None
-    expires = None if entry.expires is UNSET else _epoch_ms(entry.expires)
-    if found_kind != "oauth":
-        value = entry.token
-        if found_kind == "api_key":
-            value = entry.apiKey if entry.key is UNSET else entry.key
-        key = _stored_key(value, entry.keyRef if found_kind == "api_key" else entry.tokenRef, resolver)
-        return ProfileFacts(
-            profile_id, normal, found_kind, key, expires, False, False, False, key.digest, None, email_digest, label
-        )
+    key = _stored_key(value, reference, resolver)
+    bare = key if key.digest is None else msgspec.structs.replace(key, digest=None)
+    return ProfileFacts(key_outline(profile_id, normal, found_kind, bare, expires), key.digest)
+
+
+def _login(
+    profile_id: str, provider: ProviderId, expires_ms: float | None, entry: _Entry, digester: Digester
+) -> ProfileFacts:
     access, refresh, account = _text(entry.access), _text(entry.refresh), _text(entry.accountId)
+    email = _text(entry.email)
     sidecar = _text(entry.oauthRef.get("id")) if isinstance(entry.oauthRef, dict) else ""
     digest = None
     if access or refresh or sidecar:
         digest = digester(_ENCODE((access, refresh, _text(entry.idToken), sidecar)))
     return ProfileFacts(
-        profile_id,
-        normal,
-        found_kind,
-        _NO_KEY,
-        expires,
-        bool(access),
-        bool(refresh),
-        isinstance(entry.oauthRef, dict),
+        login_outline(profile_id, provider, expires_ms, bool(access), bool(refresh), isinstance(entry.oauthRef, dict)),
         digest,
         digester(account) if account else None,
-        email_digest,
-        label,
+        digester(email.casefold()) if email else None,
     )
 
 

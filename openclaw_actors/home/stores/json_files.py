@@ -12,7 +12,6 @@ from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.home.facts import Finding, StoreFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.secrets import Resolver
-from openclaw_actors.home.stores.assemble import store_facts
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
 from openclaw_actors.home.stores.legacy import read_legacy
 from openclaw_actors.ids import StoreId
@@ -70,24 +69,16 @@ def read_json_store(
     entries = _entries(document, profiles_path, findings)
     if document is not None and entries is not None:
         profiles, dropped = decode_profiles(entries, profiles_path, resolver)
-        return store_facts(
-            store,
-            "json",
-            profiles,
-            decode_state(document).overridden_by(state),
-            digester=resolver.digester,
-            findings=(*findings, *dropped),
-            depends_on=depends_on,
-        )
+        state = decode_state(document).overridden_by(state)
+        return StoreFacts(store, "json", profiles, *state.parts, (*findings, *dropped), depends_on)
     legacy = read_legacy(store, oauth_path, resolver)
-    return store_facts(
+    return StoreFacts(
         store,
         "legacy" if legacy.profiles else "none",
         legacy.profiles,
-        state,
-        digester=resolver.digester,
-        findings=(*findings, *legacy.findings),
-        depends_on=depends_on + legacy.depends_on,
+        *state.parts,
+        (*findings, *legacy.findings),
+        depends_on + legacy.depends_on,
     )
 
 
@@ -102,7 +93,7 @@ def decode_store(store: StoreId, document: bytes, resolver: Resolver) -> StoreFa
     entries = _entries(parsed, store, findings)
     profiles, dropped = decode_profiles(entries or {}, store, resolver)
     state = decode_state(parsed) if parsed else State()
-    return store_facts(store, "json", profiles, state, digester=resolver.digester, findings=(*findings, *dropped))
+    return StoreFacts(store, "json", profiles, *state.parts, (*findings, *dropped))
 
 
 def _document(path: str, findings: list[Finding], tolerant: bool, limit: int) -> dict[str, msgspec.Raw] | None:

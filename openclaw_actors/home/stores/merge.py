@@ -23,6 +23,9 @@ expiry counts.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TypeVar
+
 from openclaw_actors.home.facts import Fact, ProfileFacts, StoreFacts
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import ProviderId, StoreId
@@ -37,13 +40,36 @@ class StoreView(Fact, frozen=True, gc=False):
     """The store that an agent sees."""
 
     profiles: tuple[ProfileFacts, ...] = ()
-    owners: tuple[StoreId, ...] = ()
-    """Parallel to `profiles`: the store that holds each."""
+    inherited: bytes = b""
+    """Parallel to `profiles`: 1 for each that the store holds which all inherit from, 0 for each that another does."""
+    own: StoreId = StoreId("")
+    """The agent's own store; the inherited one where that is all it sees."""
+    main: StoreId = StoreId("")
+    """The store that it inherits from."""
     order: tuple[tuple[ProviderId, tuple[str, ...]], ...] = ()
     last_good: tuple[tuple[ProviderId, str], ...] = ()
     usage: tuple[tuple[str, Windows], ...] = ()
     unread: str = ""
     """Why a store of the chain gave no facts at all; empty when all were read."""
+
+    @property
+    def owners(self) -> tuple[StoreId, ...]:
+        """Parallel to `profiles`: the store that holds each."""
+        stores = (self.own, self.main)
+        return tuple(stores[one] for one in self.inherited)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the agent has a store beside the one that all inherit from."""
+        return self.own != self.main
+
+    def place(self, profile_id: str) -> int:
+        """Return the place of a profile in `profiles`; -1 when there is none with this id."""
+        return next((at for at, profile in enumerate(self.profiles) if profile.outline.id == profile_id), -1)
+
+    def windows(self, name: str) -> Windows | None:
+        """Return the usage stats of a profile."""
+        return next((windows for known, windows in self.usage if known == name), None)
 
 
 def merge(
@@ -59,61 +85,114 @@ def merge(
     """
     if main is None or own is None or main.store == own.store or own.is_empty:
         only = own if main is None or (own is not None and own.store == main.store) else main
-        return _alone(only, unread) if only is not None else StoreView(unread=unread)
+        return _alone(only, main, unread) if only is not None else StoreView(unread=unread)
     replaced = _repairs(main, own, now_ms)
+    if replaced:
+        return _repaired(main, own, replaced, unread, now_ms)
+    held = {profile.outline.id: profile for profile in own.profiles}
+    profiles, inherited = [], bytearray()
+    for profile in main.profiles:
+        over = held.pop(profile.outline.id, None)
+        profiles.append(over or profile)
+        inherited.append(over is None)
+    profiles += held.values()
+    found, flags = tuple(profiles), _flags(bytes(inherited) + bytes(len(held)))
+    return StoreView(
+        own.profiles if found == own.profiles else found,
+        flags,
+        own.store,
+        main.store,
+        _united(main.order, own.order),
+        _united(main.last_good, own.last_good),
+        _usage(main, own.usage, found, flags) if main.usage or own.usage else (),
+        unread,
+    )
+
+
+def _repaired(
+    main: StoreFacts, own: StoreFacts, replaced: dict[str, str], unread: str, now_ms: float | None
+) -> StoreView:
+    """Unite two stores, inherited logins taking the place of some own ones."""
     inherited = {profile.id: profile for profile in main.profiles}
-    profiles = {profile.id: (profile, main.store) for profile in main.profiles}
+    profiles = {profile.id: (profile, True) for profile in main.profiles}
     for profile in own.profiles:
         if profile.id not in replaced:
-            profiles[profile.id] = (profile, own.store)
+            profiles[profile.id] = (profile, False)
     held = {profile.id: profile for profile in own.profiles}
     for target in replaced.values():
         rival = held.get(target)
         if rival is None or target in replaced or _overtakes(inherited[target], rival, now_ms):
-            profiles[target] = (inherited[target], main.store)
+            profiles[target] = (inherited[target], True)
     own_order = tuple(
         (provider, tuple(dict.fromkeys(replaced.get(profile_id, profile_id) for profile_id in ids)))
         for provider, ids in own.order
     )
     own_good = tuple((provider, replaced.get(profile_id, profile_id)) for provider, profile_id in own.last_good)
     own_usage = tuple((profile_id, windows) for profile_id, windows in own.usage if profile_id not in replaced)
+    found = tuple(profile for profile, _ in profiles.values())
+    flags = bytes(from_main for _, from_main in profiles.values())
     return StoreView(
-        tuple(profile for profile, _ in profiles.values()),
-        tuple(owner for _, owner in profiles.values()),
-        tuple({**dict(main.order), **dict(own_order)}.items()),
-        tuple({**dict(main.last_good), **dict(own_good)}.items()),
-        _usage(main, own_usage, {profile_id: owner for profile_id, (_, owner) in profiles.items()}),
+        found,
+        _flags(flags),
+        own.store,
+        main.store,
+        _united(main.order, own_order),
+        _united(main.last_good, own_good),
+        _usage(main, own_usage, found, flags),
         unread,
     )
 
 
+_Item = TypeVar("_Item")
+
+
+def _united(
+    below: tuple[tuple[ProviderId, _Item], ...], above: tuple[tuple[ProviderId, _Item], ...]
+) -> tuple[tuple[ProviderId, _Item], ...]:
+    """Unite two sets of entries key by key, the upper one winning."""
+    return tuple({**dict(below), **dict(above)}.items()) if below and above else below or above
+
+
+@lru_cache(1024)
+def _flags(flags: bytes) -> bytes:
+    """Return the same flags as one object for all agents that have them."""
+    return flags
+
+
 def _usage(
-    main: StoreFacts, own_usage: tuple[tuple[str, Windows], ...], owners: dict[str, StoreId]
+    main: StoreFacts,
+    own_usage: tuple[tuple[str, Windows], ...],
+    profiles: tuple[ProfileFacts, ...],
+    inherited: bytes,
 ) -> tuple[tuple[str, Windows], ...]:
     """Return the usage stats that hold for what the agent sees: of each profile those in the store that owns it.
 
     OpenClaw unites them by id alone, so that a failure of one secret rests another one of the same name in the other
     store.
     """
-    inherited = ((name, windows) for name, windows in main.usage if owners.get(name, main.store) == main.store)
-    own = ((name, windows) for name, windows in own_usage if owners.get(name) != main.store)
-    return tuple({**dict(inherited), **dict(own)}.items())
+    is_inherited = dict(zip((profile.outline.id for profile in profiles), inherited, strict=True))
+    below = ((name, windows) for name, windows in main.usage if is_inherited.get(name, True))
+    above = ((name, windows) for name, windows in own_usage if not is_inherited.get(name, False))
+    return tuple({**dict(below), **dict(above)}.items())
 
 
-def _alone(store: StoreFacts, unread: str) -> StoreView:
-    owners = (store.store,) * len(store.profiles)
-    return StoreView(store.profiles, owners, store.order, store.last_good, store.usage, unread)
+def _alone(store: StoreFacts, main: StoreFacts | None, unread: str) -> StoreView:
+    below = main.store if main is not None else StoreId("")
+    flags = _flags(bytes([store.store == below]) * len(store.profiles))
+    return StoreView(store.profiles, flags, store.store, below, store.order, store.last_good, store.usage, unread)
 
 
 def _repairs(main: StoreFacts, own: StoreFacts, now_ms: float | None) -> dict[str, str]:
     """Return own profile id → inherited profile id that takes its place."""
+    if not any(profile.outline.kind == "oauth" for profile in own.profiles):
+        return {}
     usable = [profile for profile in main.profiles if _usable(profile, now_ms)]
     if not usable:
         return {}
     usage, good, order = dict(own.usage), dict(own.last_good), dict(own.order)
     replaced: dict[str, str] = {}
     for profile in own.profiles:
-        if profile.kind != "oauth":
+        if profile.outline.kind != "oauth":
             continue
         target = None
         if profile.id == f"{profile.provider}:default":
@@ -127,11 +206,11 @@ def _repairs(main: StoreFacts, own: StoreFacts, now_ms: float | None) -> dict[st
 
 
 def _usable(profile: ProfileFacts, now_ms: float | None) -> bool:
-    expires = profile.expires_ms or 0.0
+    outline = profile.outline
     return (
-        profile.kind == "oauth"
-        and profile.has_access
-        and expires > (0.0 if now_ms is None else now_ms + USABLE_MARGIN_MS)
+        outline.kind == "oauth"
+        and outline.has_access
+        and (outline.expires_ms or 0.0) > (0.0 if now_ms is None else now_ms + USABLE_MARGIN_MS)
     )
 
 
@@ -142,10 +221,11 @@ def _overtakes(inherited: ProfileFacts, rival: ProfileFacts, now_ms: float | Non
 
 
 def _newer(profile: ProfileFacts, usable: list[ProfileFacts]) -> ProfileFacts | None:
+    provider, expires_ms = profile.provider, profile.expires_ms or 0.0
     candidates = [
         other
         for other in usable
-        if other.provider == profile.provider and (other.expires_ms or 0.0) > (profile.expires_ms or 0.0)
+        if other.outline.provider == provider and (other.outline.expires_ms or 0.0) > expires_ms
     ]
     known = [(other, _identity(profile, other)) for other in candidates]
     agreeing = [other for other, same in known if same]

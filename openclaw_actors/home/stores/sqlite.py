@@ -24,7 +24,6 @@ from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.home.facts import Finding, StoreFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES
 from openclaw_actors.home.secrets import Resolver
-from openclaw_actors.home.stores.assemble import store_facts
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
 from openclaw_actors.ids import StoreId
 from openclaw_actors.watching.stamp import FileStamp, stamp
@@ -62,15 +61,7 @@ def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = S
     state = decode_state(document or {}).overridden_by(
         decode_state(state_document or {}) if state_document else State()
     )
-    return store_facts(
-        store,
-        "sqlite",
-        profiles,
-        state,
-        digester=resolver.digester,
-        findings=findings + dropped,
-        depends_on=sqlite_paths(store),
-    )
+    return StoreFacts(store, "sqlite", profiles, *state.parts, findings + dropped, sqlite_paths(store))
 
 
 def sqlite_paths(store: StoreId) -> tuple[str, ...]:

@@ -1,0 +1,293 @@
+"""Cells that many agents share though their secrets and stores differ: folded once for each distinct outline.
+
+Hundreds of agents have profiles of the same names, kinds and expiries. Nothing of a secret but whether it was refused
+decides an answer, and of a store only its name is shown; so agents whose profiles of a provider have the same outlines
+get the very same cell, with a stand-in for the store and without digests (`auth/binding.py` fills both in when somebody
+asks). Where more decides, the cell is the agent's own: reports and windows, a choice by use, another program's login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, final
+
+import msgspec
+
+from openclaw_actors.auth.binding import key_of
+from openclaw_actors.auth.cells import CellTable, SharedCells
+from openclaw_actors.auth.check import decide, profile_candidates, shared_candidates
+from openclaw_actors.auth.ledger import Ledger
+from openclaw_actors.auth.shared import SharedIndex
+from openclaw_actors.auth.sources.stored import CODEX, INLINE_PREFIX, OPENAI, StoreIndex
+from openclaw_actors.auth.verdict import OWN_STORE, Candidate, Cell
+from openclaw_actors.home.facts import ProfileFacts, ProfileOutline
+from openclaw_actors.home.providers import auth_provider, tables
+from openclaw_actors.home.stores.merge import StoreView
+from openclaw_actors.home.stores.windows import Windows
+from openclaw_actors.ids import ProviderId, StoreId
+
+_MOST_CELLS = 65_536
+"""How many cells are remembered; when there are more, logins have been renewed for months, and all are forgotten."""
+
+_MOST_TABLES = 256
+"""How many tables are remembered: agents whose profiles look alike are of few kinds, or of none."""
+
+Reported = frozenset[tuple[StoreId, str]]
+"""Stores and the ids of their profiles of which something was reported."""
+
+
+def reported_profiles(ledger: Ledger) -> Reported:
+    """Return the stored profiles that reports are about."""
+    return frozenset((key.store, key.evidence_id) for key in ledger if key.store is not None)
+
+
+class Plan(NamedTuple):
+    """What config and logins say of one provider's profiles."""
+
+    auth_id: ProviderId
+    has_own_rules: bool
+    """Whether more than outlines and order decides: a login is laid over the profiles, or a shared credential was
+    reported."""
+    names: tuple[str, ...]
+    """Profile ids that the config names for it, in an order or as its profiles."""
+
+
+class _Known(NamedTuple):
+    cell: Cell
+    folded_at: float
+    outlines: tuple[ProfileOutline | None, ...]
+    """What the cell's key has the ids of: as long as they are kept, their ids are theirs."""
+
+
+class _KnownTable(NamedTuple):
+    table: CellTable
+    folded_at: float
+    looks: tuple[object, ...]
+
+
+@final
+class CommonCells:
+    """The common cells over one set of shared facts. For one thread at a time; dropped with the facts."""
+
+    __slots__ = ("_candidates", "_cells", "_index", "_plans", "_reported", "_serves", "_shared", "_tables", "asked")
+
+    def __init__(
+        self,
+        index: SharedIndex,
+        candidates: Mapping[ProviderId, tuple[Candidate, ...]],
+        shared: SharedCells,
+        ledger: Ledger,
+    ) -> None:
+        self._index = index
+        self._candidates = candidates
+        self._shared = shared
+        self._reported = frozenset(
+            provider for provider, found in candidates.items() if ledger and any(key_of(one) in ledger for one in found)
+        )
+        self._plans: dict[ProviderId, Plan] = {}
+        self._serves: dict[ProviderId, tuple[ProviderId, ...]] = {}
+        self._cells: dict[tuple[object, ...], _Known] = {}
+        self._tables: dict[int, _KnownTable] = {}
+        self.asked = tuple(one for one in index.answered if (plan := self.plan(one)).names or plan.has_own_rules)
+        """The known providers whose cell an agent's stores may decide without a profile of it: the config names one, or
+        a login is laid over them.
+        """
+
+    def plan(self, provider: ProviderId) -> Plan:
+        """Return what config and logins say of one provider's profiles."""
+        known = self._plans.get(provider)
+        if known is None:
+            index, auth_id = self._index, auth_provider(provider)
+            asked = (auth_id, provider, OPENAI) if auth_id == CODEX else (auth_id, provider)
+            names = [name for one in asked for name in index.configured_order(one) or ()]
+            known = self._plans[provider] = Plan(
+                auth_id,
+                provider in self._reported or any(cli.found or cli.problem for cli in index.clis_of(auth_id)),
+                tuple(dict.fromkeys((*names, *index.configured_profiles(auth_id)))),
+            )
+        return known
+
+    def served_by(self, auth_id: ProviderId) -> tuple[ProviderId, ...]:
+        """Return the known providers that use the profiles of an alias-resolved one."""
+        known = self._serves.get(auth_id)
+        if known is None:
+            found = [one for one in self._index.answered if auth_provider(one) == auth_id]
+            if auth_id == OPENAI:
+                found += [one for one in self._index.answered if auth_provider(one) == CODEX]
+            known = self._serves[auth_id] = tuple(found)
+        return known
+
+    def cell(self, provider: ProviderId, agent: AgentProfiles, now: float) -> Cell | None:
+        """Return the common cell of a provider whose profiles look like this agent's; None where it must be its own.
+
+        Args:
+            provider: A normalised provider id.
+            agent: The agent's profiles.
+            now: Epoch seconds.
+        """
+        plan = self.plan(provider)
+        places = agent.serving(plan.auth_id)
+        if plan.has_own_rules or not agent.are_plain(places):
+            return None
+        alone = self._shared.cells.get(provider)
+        if not places and not plan.names and alone is not None:
+            return alone
+        key = agent.key(provider, plan, places)
+        known = self._cells.get(key)
+        if known is not None and known.folded_at <= now and not _is_over(known.cell.valid_until, now):
+            return known.cell
+        stored = profile_candidates(provider, self._index, agent.bare_index(), now)
+        if not stored and alone is not None:
+            cell = alone
+        else:
+            shared = self._candidates.get(provider)
+            if shared is None:
+                shared = shared_candidates(provider, self._index, now)
+            unread, known_id = self._index.unread_for(provider), provider in self._index.known or bool(stored)
+            cell = decide(provider, (*shared, *stored), {}, now, unread=unread, known=known_id)
+            cell = msgspec.structs.replace(cell, is_common=True)
+        if len(self._cells) >= _MOST_CELLS:
+            self._cells.clear()
+        self._cells[key] = _Known(cell, now, agent.outlines(provider, plan, places))
+        return cell
+
+    def table(self, agent: AgentProfiles, now: float) -> CellTable | None:
+        """Return the table of an agent all of whose profiles look like this one's, if one is remembered."""
+        looks = agent.looks()
+        known = self._tables.get(_hash(looks))
+        if known is None or known.looks != looks or known.folded_at > now or _is_over(known.table.valid_until, now):
+            return None
+        return known.table
+
+    def new_table(self, agent: AgentProfiles, own: dict[ProviderId, Cell], now: float) -> CellTable:
+        """Return a table of cells, and remember it if all of them are common."""
+        table = CellTable(self._shared, own)
+        if agent.is_plain and not self._reported and all(cell.is_common for cell in own.values()):
+            if len(self._tables) >= _MOST_TABLES:
+                self._tables.clear()
+            looks = agent.looks()
+            self._tables[_hash(looks)] = _KnownTable(table, now, looks)
+        return table
+
+
+@final
+class AgentProfiles:
+    """The profiles that one agent sees, as far as common cells ask for them."""
+
+    __slots__ = ("_bare", "_by_auth", "_by_id", "_reported", "_usage", "is_plain", "is_whole", "view")
+
+    def __init__(self, view: StoreView, reported: Reported) -> None:
+        self.view = view
+        self._reported = reported
+        self._usage = dict(view.usage) if view.usage else {}
+        self.is_whole = not view.unread and not any(name.startswith(INLINE_PREFIX) for name in self._usage)
+        """Whether nothing but its profiles sets this agent apart from others: all its stores were read, and none says
+        how the config's keys were used."""
+        self.is_plain = self.is_whole and not self._usage and not reported
+        """Whether nothing is known of the profiles' use either."""
+        self._by_auth: dict[ProviderId, list[int]] | None = None
+        self._by_id: dict[str, ProfileOutline] | None = None
+        self._bare: StoreIndex | None = None
+
+    def by_auth(self) -> dict[ProviderId, list[int]]:
+        """Return the places of the profiles by alias-resolved provider."""
+        if self._by_auth is None:
+            aliases = tables().auth_aliases
+            found: dict[ProviderId, list[int]] = {}
+            for place, profile in enumerate(self.view.profiles):
+                provider = profile.outline.provider
+                auth_id = ProviderId(aliases.get(provider, provider))
+                group = found.get(auth_id)
+                if group is None:
+                    found[auth_id] = [place]
+                else:
+                    group.append(place)
+            self._by_auth = found
+        return self._by_auth
+
+    def serving(self, auth_id: ProviderId) -> list[int]:
+        """Return the places of the profiles that a run accepts for an alias-resolved provider."""
+        own = self.by_auth().get(auth_id, [])
+        if auth_id != CODEX:
+            return own
+        profiles = self.view.profiles
+        lent = [place for place in self.by_auth().get(OPENAI, ()) if profiles[place].outline.kind == "api_key"]
+        return sorted((*own, *lent)) if lent else own
+
+    def are_plain(self, places: list[int]) -> bool:
+        """Tell whether outlines and order decide what these profiles are good for."""
+        if self.is_plain or not self.is_whole:
+            return self.is_plain
+        view = self.view
+        for place in places:
+            name = view.profiles[place].outline.id
+            windows = self._usage.get(name)
+            if windows is not None and (len(places) > 1 or not _says_nothing(windows)):
+                return False
+            if self._reported and ((view.main if view.inherited[place] else view.own), name) in self._reported:
+                return False
+        return True
+
+    def key(self, provider: ProviderId, plan: Plan, places: list[int]) -> tuple[object, ...]:
+        """Return what a common cell of a provider depends on."""
+        view = self.view
+        profiles, inherited = view.profiles, view.inherited
+        if not plan.names and not view.order:
+            if len(places) == 1:
+                place = places[0]
+                return provider, id(profiles[place].outline), inherited[place]
+            return (provider, *((id(profiles[place].outline), inherited[place]) for place in places))
+        return (
+            provider,
+            *((id(profiles[place].outline), inherited[place]) for place in places),
+            tuple(id(self._outline(name)) for name in plan.names),
+            tuple(
+                (one, ids, tuple(id(self._outline(name)) for name in ids)) for one, ids in self._orders(provider, plan)
+            ),
+        )
+
+    def outlines(self, provider: ProviderId, plan: Plan, places: list[int]) -> tuple[ProfileOutline | None, ...]:
+        """Return the outlines whose ids are in the key of a common cell."""
+        named = [*plan.names, *(name for _, ids in self._orders(provider, plan) for name in ids)]
+        return (*(self.view.profiles[place].outline for place in places), *(self._outline(name) for name in named))
+
+    def looks(self) -> tuple[object, ...]:
+        """Return what a table of common cells depends on."""
+        view = self.view
+        return view.inherited, view.order, *[profile.outline for profile in view.profiles]
+
+    def bare_index(self) -> StoreIndex:
+        """Return look-ups over the profiles without secrets and usage, in a store that stands for any."""
+        if self._bare is None:
+            view = self.view
+            bare = tuple(ProfileFacts(profile.outline) for profile in view.profiles)
+            self._bare = StoreIndex(StoreView(bare, view.inherited, OWN_STORE, view.main, view.order))
+        return self._bare
+
+    def _orders(self, provider: ProviderId, plan: Plan) -> list[tuple[ProviderId, tuple[str, ...]]]:
+        asked = {provider, plan.auth_id, OPENAI} if plan.auth_id == CODEX else {provider, plan.auth_id}
+        return [(one, ids) for one, ids in self.view.order if one in asked]
+
+    def _outline(self, name: str) -> ProfileOutline | None:
+        if self._by_id is None:
+            self._by_id = {profile.outline.id: profile.outline for profile in self.view.profiles}
+        return self._by_id.get(name)
+
+
+def _says_nothing(windows: Windows) -> bool:
+    """Tell whether usage stats rest nothing, and never did."""
+    return (
+        windows.blocked_until is None
+        and windows.cooldown_until is None
+        and windows.disabled_until is None
+        and windows.last_failure_at is None
+    )
+
+
+def _is_over(valid_until: float | None, now: float) -> bool:
+    return valid_until is not None and valid_until <= now
+
+
+def _hash(looks: tuple[object, ...]) -> int:
+    """Return a number that is the same for what consists of the same objects."""
+    return hash((looks[0], looks[1], *map(id, looks[2:])))
