@@ -115,16 +115,19 @@ class Aio:
         return await _in_thread(lambda: answer_with(supervisor, provider, agent_id, workspace_dir, own))
 
     async def _until(self, is_so: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Wait until a predicate holds, looking again whenever something was published."""
+        """Wait until a predicate holds, looking again whenever something was published; the loop is woken when it
+        does, and not before.
+        """
         if is_so():
             return True
         loop = asyncio.get_running_loop()
         rung = asyncio.Event()
-        stop = self._supervisor._runtime.bell.listen(_Wake(loop, rung.set))
+        ended = self._supervisor._runtime.ended
+        stop = self._supervisor._runtime.bell.listen(_Wake(loop, rung.set), when=lambda: is_so() or ended.is_set())
         try:
             until = None if timeout_s is None else loop.time() + timeout_s
             while not is_so():
-                if self._supervisor._runtime.ended.is_set():
+                if ended.is_set():
                     return False
                 left_s = None if until is None else until - loop.time()
                 if left_s is not None and left_s <= 0:

@@ -4,52 +4,70 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import final
+from typing import NamedTuple, final
 
 from openclaw_actors.clock import Clock
 
 
+class _Listener(NamedTuple):
+    call: Callable[[], None]
+    when: Callable[[], bool] | None
+
+
 @final
 class Bell:
-    """Wakes waiters. Ringing costs an attribute look-up when nobody waits; any thread may ring, wait and listen."""
+    """Wakes waiters. Ringing costs an attribute look-up when nobody waits; any thread may ring, wait and listen.
+
+    What is waited for is looked at where the bell is rung, and only who has it is woken: a thread that wakes up at each
+    of a thousand publications takes the interpreter from the one that publishes.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._condition = threading.Condition()
-        self._waiting = 0
-        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._lock = threading.Lock()
+        self._listeners: tuple[_Listener, ...] = ()
 
     def ring(self) -> None:
-        """Wake all who wait."""
-        if self._waiting:
-            with self._condition:
-                self._condition.notify_all()
+        """Wake those whose time has come."""
         for listener in self._listeners:
-            listener()
+            if listener.when is None or _holds(listener.when):
+                listener.call()
 
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Block until a predicate holds, looking again at each ring; return whether it does."""
-        until = None if timeout_s is None else self._clock.monotonic() + timeout_s
-        with self._condition:
-            self._waiting += 1
-            try:
-                while not is_so():
-                    left_s = None if until is None else until - self._clock.monotonic()
-                    if left_s is not None and left_s <= 0:
-                        return False
-                    # a ring between the look and the wait is lost only for this long
-                    self._condition.wait(0.05 if left_s is None else min(0.05, left_s))
-                return True
-            finally:
-                self._waiting -= 1
+        """Block until a predicate holds, looking again at each ring; return whether it does.
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call a listener at each ring, on the ringing thread; it must return at once. Return what ends that."""
-        with self._condition:
-            self._listeners = (*self._listeners, listener)
+        The predicate is called on ringing threads too: it must be quick and wait for nothing.
+        """
+        until = None if timeout_s is None else self._clock.monotonic() + timeout_s
+        woken = threading.Event()
+        stop = self.listen(woken.set, when=is_so)
+        try:
+            while not is_so():
+                left_s = None if until is None else until - self._clock.monotonic()
+                if (left_s is not None and left_s <= 0) or not woken.wait(left_s):
+                    return is_so()
+                woken.clear()
+            return True
+        finally:
+            stop()
+
+    def listen(self, listener: Callable[[], None], *, when: Callable[[], bool] | None = None) -> Callable[[], None]:
+        """Call a listener at each ring (at which something holds), on the ringing thread; both must return at once.
+        Return what ends that.
+        """
+        entry = _Listener(listener, when)
+        with self._lock:
+            self._listeners = (*self._listeners, entry)
 
         def stop() -> None:
-            with self._condition:
-                self._listeners = tuple(one for one in self._listeners if one is not listener)
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not entry)
 
         return stop
+
+
+def _holds(when: Callable[[], bool]) -> bool:
+    try:
+        return when()
+    except Exception:  # it is asked again by whoever waits, and raises there
+        return True

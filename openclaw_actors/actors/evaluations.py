@@ -9,7 +9,7 @@ from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, prune
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.home.facts import StoreFacts
-from openclaw_actors.home.stores.merge import StoreView, merge
+from openclaw_actors.home.stores.merge import Inherited, StoreView
 from openclaw_actors.ids import ProviderId
 
 
@@ -28,6 +28,7 @@ class Evaluations:
         self._stores: dict[str, StoreFacts] = {}
         self._unread: dict[str, str] = {}
         self._main = ""
+        self._inherited: Inherited | None = None
         self._views: dict[str, StoreView] = {}
         self._evaluations: dict[str, Evaluation] = {}
 
@@ -67,6 +68,7 @@ class Evaluations:
             self._stores[source] = facts
             self._unread.pop(source, None)
         if source == self._main:
+            self._inherited = None
             self._views.clear()
             self._evaluations.clear()
         else:
@@ -77,6 +79,7 @@ class Evaluations:
         """Have every agent inherit from this store from now on."""
         if source != self._main:
             self._main = source
+            self._inherited = None
             self._views.clear()
             self._evaluations.clear()
 
@@ -132,7 +135,9 @@ class Evaluations:
         if view is None:
             main, unread = self._main, self._unread
             problems = [unread[source] for source in dict.fromkeys((own, main)) if source in unread]
-            view = self._views[own] = merge(self._stores.get(main), self._stores.get(own), unread="; ".join(problems))
+            if self._inherited is None:
+                self._inherited = Inherited(self._stores.get(main))
+            view = self._views[own] = self._inherited.seen_with(self._stores.get(own), unread="; ".join(problems))
         return view
 
     def _holder(self, own: str) -> str:

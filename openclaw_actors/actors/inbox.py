@@ -20,6 +20,11 @@ def _nobody() -> None:
     """Stand in for `notify` until a lane has taken the actor."""
 
 
+def is_urgent(message: object) -> bool:
+    """Tell whether a message overtakes those that wait."""
+    return getattr(type(message), "priority", False) is True
+
+
 class Inbox:
     """Holds the envelopes of one actor: any thread puts, the actor's lane alone takes.
 
@@ -58,7 +63,7 @@ class Inbox:
         message_type = type(envelope.message)
         if message_type is _ActorStop:
             self._urgent_lane().appendleft(envelope)
-        elif getattr(message_type, "priority", False) is True:
+        elif is_urgent(envelope.message):
             self._urgent_lane().append(envelope)
         else:
             self._ordinary.append(envelope)

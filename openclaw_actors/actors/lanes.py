@@ -11,6 +11,7 @@ from queue import SimpleQueue
 import msgspec
 
 from openclaw_actors.actors.base import STOPPED, BaseActor, Lane
+from openclaw_actors.actors.inbox import is_urgent
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error
 from openclaw_actors.reading.pace import Pace
@@ -163,7 +164,10 @@ class ThreadLane:
     def _run(self, actor: BaseActor) -> None:
         inbox, stopped, pace = actor.inbox, actor.actor_stopped, Pace()
         actor.run_start()
+        was_urgent = True
         while not stopped.is_set():
+            if self._tokens.empty() and not was_urgent:
+                pace.doze()
             if self._tokens.empty():
                 self._tokens.get()
                 pace.rested()
@@ -172,6 +176,7 @@ class ThreadLane:
                 pace.breathe()
             envelope = inbox.take()
             if envelope is not None:
+                was_urgent = is_urgent(envelope.message)
                 actor.run_one(envelope)
             del envelope  # while the thread waits nothing may keep the last message alive
 
@@ -317,6 +322,8 @@ class SharedLane:
     def _run(self) -> None:
         pace = Pace()
         while not self._stopping:
+            if self.ready.empty():
+                pace.doze()
             if self.ready.empty():
                 seat = self.ready.get()
                 pace.rested()

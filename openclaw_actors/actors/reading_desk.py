@@ -85,6 +85,8 @@ class ReadingDesk:
         self._chance = chance
         self._budget: Alarm | None = None
         self.board = SourceBoard()
+        self._stale_logins: frozenset[ProviderId] | None = None
+        """Providers of logins that are not known as they are now; None when a reading since may have changed that."""
         self._problems = SourceProblems(self.board, conditions, settings)
         self.grace_is_over = False
         """Whether first publications have stopped waiting for slow login files."""
@@ -206,6 +208,7 @@ class ReadingDesk:
             self._counters.store_reads += 1
         else:
             self._counters.shared_reads += 1
+            self._stale_logins = None
         if message.overran:
             self._counters.deadline_overruns += 1
         reading = message.reading
@@ -265,6 +268,11 @@ class ReadingDesk:
             known = self.board.records.get(source)
             if known is not None and known.problem:
                 return None
+        if self._stale_logins is None:
+            self._stale_logins = self._find_stale_logins()
+        return self._stale_logins
+
+    def _find_stale_logins(self) -> frozenset[ProviderId]:
         found: set[ProviderId] = set()
         for source in self.login_sources:
             known = self.board.records.get(source)

@@ -48,6 +48,11 @@ WATCH_SOURCE = "watch"
 RESYNC_SOURCE = "resync"
 """What the jobs that compare all stamps are called there: a resync that hangs doesn't keep watches from being armed."""
 
+_QUIET_S = 0.02
+"""While many sources want watches they are armed when no more have come for this long, in seconds…"""
+_GATHERED_S = 0.25
+"""…or when the first has waited for this long."""
+
 _MOST_PATIENCE = 8
 """How often the pause before another try to arm is doubled, at most."""
 
@@ -75,7 +80,11 @@ class WatcherActor(BaseActor):
         self._warmer = warmer
         self._watcher: FileWatcher | None = None
         self._stamps: dict[str, Stamps] = {}
-        self._sources_of: dict[str, set[str]] = {}
+        self._sources_of: dict[str, frozenset[str]] = {}
+        self._added: set[str] = set()
+        self._removed: set[str] = set()
+        self._is_lost = False
+        """Whether a try to arm has failed, so that nobody knows which paths are armed."""
         self._compared: dict[str, Stamps] = {}
         self._unchecked: set[str] = set()
         self._checking: set[str] = set()
@@ -83,9 +92,8 @@ class WatcherActor(BaseActor):
         self._arm_problem = ""
         self._failures = 0
         self._pause_is_set = False
-        self._version = 0
-        self._arming_version = 0
-        self._armed_version = 0
+        self._gathering_since: float | None = None
+        self._last_wish_at = float("-inf")
         self._degraded: dict[str, None] = {}
 
     def on_start(self) -> None:
@@ -108,22 +116,27 @@ class WatcherActor(BaseActor):
         self._stamps[message.source] = message.stamps
         if known is not None and [path for path, _ in known] == [path for path, _ in message.stamps]:
             return
-        self._version += 1
         for path, _ in known or ():
             self._drop(path, message.source)
+        only = frozenset((message.source,))
         for path, _ in message.stamps:
-            self._sources_of.setdefault(path, set()).add(message.source)
+            users = self._sources_of.get(path)
+            if users is None:
+                self._sources_of[path] = only
+                self._added.add(path)
+                self._removed.discard(path)
+            elif message.source not in users:
+                self._sources_of[path] = users | only
         self._unchecked.add(message.source)
-        self._arm()
+        self._arm_soon()
 
     @handles(UnwatchSource)
     def _on_unwatch_source(self, message: UnwatchSource) -> None:
-        self._version += 1
         for path, _ in self._stamps.pop(message.source, ()):
             self._drop(path, message.source)
         self._compared.pop(message.source, None)
         self._unchecked.discard(message.source)
-        self._arm()
+        self._arm_soon()
 
     @handles(PathsTouched)
     def _on_paths_touched(self, message: PathsTouched) -> None:
@@ -164,54 +177,91 @@ class WatcherActor(BaseActor):
     @handles(ArmDue)
     def _on_arm_due(self, _message: ArmDue) -> None:
         self._pause_is_set = False
+        now, since = self._dispatcher.clock.monotonic(), self._gathering_since
+        quiet_at = self._last_wish_at + _QUIET_S
+        if since is not None and now < min(quiet_at, since + _GATHERED_S):
+            self._pause(quiet_at - now)
+            return
         self._arm()
 
+    def _arm_soon(self) -> None:
+        """Arm what is wanted now: at once while little is asked for, else together with what comes next.
+
+        A warm asks for a thousand paths a second, and whatever changed before they were armed is found then all the
+        same.
+        """
+        now = self._dispatcher.clock.monotonic()
+        comes_alone = self._gathering_since is None and now - self._last_wish_at >= _QUIET_S
+        self._last_wish_at = now
+        if self._gathering_since is None:
+            self._gathering_since = now
+        if comes_alone:
+            self._arm()
+        elif not self._arming and not self._pause_is_set:
+            self._pause(_QUIET_S)
+
     def _armed(self, problem: str) -> None:
-        """Go on after a try to arm: what came meanwhile is armed at once, what failed after a pause that grows."""
+        """Go on after a try to arm: what came meanwhile is armed soon, what failed after a pause that grows."""
         self._arming = False
         if problem != self._arm_problem:
             self._arm_problem = problem
             self._show_condition()
-        if not problem:
-            self._failures = 0
-            self._armed_version = self._arming_version
-            self._arm()
+        if problem:
+            self._unchecked |= self._checking & self._stamps.keys()
+            self._is_lost = True
+            delay_s = self._settings.retry_first_s * 2 ** min(self._failures, _MOST_PATIENCE)
+            self._failures += 1
+            self._pause(min(delay_s, self._settings.retry_max_s))
             return
-        self._unchecked |= self._checking & self._stamps.keys()
-        delay_s = self._settings.retry_first_s * 2 ** min(self._failures, _MOST_PATIENCE)
-        self._failures += 1
+        self._failures = 0
+        if self._is_behind():
+            self._gathering_since = self._dispatcher.clock.monotonic()
+            if not self._pause_is_set:
+                self._pause(_QUIET_S)
+        else:
+            self._gathering_since = None
+
+    def _pause(self, delay_s: float) -> None:
         self._pause_is_set = True
-        self._dispatcher.tell_later(min(delay_s, self._settings.retry_max_s), self.actor_ref, ArmDue())
+        self._dispatcher.tell_later(delay_s, self.actor_ref, ArmDue())
+
+    def _is_behind(self) -> bool:
+        """Tell whether anything is to be armed, or compared once it is."""
+        return bool(self._unchecked or self._added or self._removed or self._is_lost)
 
     def _touch(self, sources: set[str], cause_at: float, *, resync: bool = False) -> None:
         if sources:
             self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at, resync=resync))
 
     def _drop(self, path: str, source: str) -> None:
-        users = self._sources_of.get(path)
-        if users is not None:
-            users.discard(source)
-            if not users:
-                del self._sources_of[path]
+        users = self._sources_of.get(path, frozenset()) - {source}
+        if users:
+            self._sources_of[path] = users
+        elif self._sources_of.pop(path, None) is not None:
+            self._removed.add(path)
+            self._added.discard(path)
 
     def _arm(self) -> None:
         """Have the watches set to what is wanted now, one job at a time, and whatever changed before they were
         compared.
         """
         watcher = self._watcher
-        if watcher is None or self._arming or self._pause_is_set:
-            return
-        if not self._unchecked and self._armed_version == self._version:
+        if watcher is None or self._arming or self._pause_is_set or not self._is_behind():
             return
         self._arming = True
-        self._arming_version = self._version
-        paths = tuple(self._sources_of)
+        everything = tuple(self._sources_of) if self._is_lost else None
+        added, removed = self._added, self._removed
+        self._added, self._removed, self._is_lost = set(), set(), False
         fresh = {source: self._stamps[source] for source in self._unchecked}
         self._compared |= fresh
         self._checking, self._unchecked = self._unchecked, set()
 
         def arm() -> Drift:
-            watcher.watch(paths)
+            if everything is not None:
+                watcher.watch(everything)
+            else:
+                watcher.remove(removed)
+                watcher.add(added)
             return _drifted(fresh)
 
         self._read(arm, resync=False)

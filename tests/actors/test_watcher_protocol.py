@@ -40,10 +40,12 @@ class ScriptedWatcher:
         self.paths = set(paths)
 
     def add(self, paths: Iterable[str]) -> None:
-        """Nobody here calls it."""
+        """Take these too, or fail."""
+        self.watch(self.paths | set(paths))
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Nobody here calls it."""
+        """Leave these."""
+        self.paths -= set(paths)
 
     def start(self, sink: WatchSink) -> None:
         """Nothing to start."""
@@ -77,7 +79,7 @@ class Scene:
     def tell(self, message: Any) -> None:
         """Give the actor a message and let everything come to rest."""
         self.dispatcher.inject(self.ref, message)
-        self.dispatcher.run_until_idle()
+        self.dispatcher.advance(0.05)
 
     def condition(self) -> Condition:
         """Return how watching is."""
@@ -117,3 +119,22 @@ def test_arming_that_fails_is_tried_again_ever_more_slowly_and_recovers(scene: S
     scene.dispatcher.advance(60.0)
     assert scene.watcher.paths == {"/nowhere/a", "/nowhere/b"}
     assert scene.condition().status
+
+
+def test_while_many_sources_want_watches_they_are_armed_together(scene: Scene) -> None:
+    """A warm of hundreds of agents is a few calls; what comes alone is armed at once, what keeps coming not too late."""
+    calls = scene.watcher.calls
+    for number in range(300):
+        scene.ref.tell(WatchSource(source=f"store:{number}", stamps=((f"/nowhere/{number}", None),)))
+    scene.dispatcher.advance(0.0)
+    scene.dispatcher.advance(1.0)
+    assert len(scene.watcher.paths) == 301
+    assert scene.watcher.calls - calls <= 3
+    scene.tell(UnwatchSource(source="store:7"))
+    assert "/nowhere/7" not in scene.watcher.paths
+    for number in range(100):
+        scene.ref.tell(WatchSource(source=f"late:{number}", stamps=((f"/nowhere/late/{number}", None),)))
+        scene.dispatcher.advance(0.009)
+    assert 60 <= len([path for path in scene.watcher.paths if "/late/" in path]) < 100
+    scene.dispatcher.advance(1.0)
+    assert len(scene.watcher.paths) == 400

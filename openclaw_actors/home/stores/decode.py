@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import UNSET
@@ -45,6 +47,7 @@ class _Entry(msgspec.Struct, gc=False):
 
 
 _ENTRY = msgspec.json.Decoder(_Entry)
+_ENTRIES = msgspec.json.Decoder(dict[str, _Entry])
 _ENCODE = msgspec.msgpack.Encoder().encode
 _NO_KEY = KeyFacts()
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -53,6 +56,8 @@ _BAD_JSON = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _KINDS = ("api_key", "token", "oauth")
 _MAX_NAMED = 10
+_AT_ONCE_BYTES = 500_000
+"""Profiles are decoded in one go up to this size, which takes some 4 ms in which no other thread runs."""
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
@@ -115,13 +120,40 @@ def json_object(data: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw] 
 
 
 def decode_profiles(
-    entries: dict[str, msgspec.Raw], path: str, resolver: Resolver
-) -> tuple[tuple[ProfileFacts, ...], tuple[Finding, ...]]:
-    """Decode the profiles of one store; those that OpenClaw would drop are dropped and named in one finding."""
+    raw: msgspec.Raw | None, path: str, resolver: Resolver
+) -> tuple[tuple[ProfileFacts, ...], tuple[Finding, ...]] | None:
+    """Decode the profiles of one store; those that OpenClaw would drop are dropped and named in one finding.
+
+    Args:
+        raw: The document's `profiles`.
+        path: The file, for findings.
+        resolver: Resolves references.
+
+    Returns:
+        None where there is no object of profiles at all.
+
+    Raises:
+        StoreUnreadableError: It is no JSON after all (half a surrogate pair in a name, say).
+    """
+    if raw is None:
+        return None
+    entries: Mapping[str, _Entry | msgspec.Raw] | None = None
+    if len(memoryview(raw)) <= _AT_ONCE_BYTES:
+        with contextlib.suppress(*_BAD_JSON):
+            entries = _ENTRIES.decode(raw)
+    if entries is None:
+        # one by one, so that what is wrong with one profile doesn't sink the others
+        entries = json_object(raw, path)
+        if entries is None:
+            return None
     profiles: list[ProfileFacts] = []
     dropped: list[tuple[str, str]] = []
-    for profile_id, raw in entries.items():
-        found = profile_facts(profile_id, raw, resolver)
+    for profile_id, entry in entries.items():
+        found = (
+            _facts(profile_id, entry, resolver, "", "")
+            if isinstance(entry, _Entry)
+            else profile_facts(profile_id, entry, resolver)
+        )
         if isinstance(found, str):
             dropped.append((profile_id, found))
         else:
@@ -162,6 +194,10 @@ def profile_facts(
         return "non_object"
     except _BAD_JSON:
         return "undecodable"
+    return _facts(profile_id, entry, resolver, kind, provider)
+
+
+def _facts(profile_id: str, entry: _Entry, resolver: Resolver, kind: str, provider: str) -> ProfileFacts | str:
     found_kind = entry.mode if entry.type is UNSET else entry.type
     if kind and found_kind not in _KINDS:
         found_kind = kind

@@ -9,7 +9,7 @@ import os
 import msgspec
 
 from openclaw_actors.errors import StoreUnreadableError
-from openclaw_actors.home.facts import Finding, StoreFacts
+from openclaw_actors.home.facts import Finding, ProfileFacts, StoreFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
@@ -66,9 +66,9 @@ def read_json_store(
         )
     state = decode_state(state_document) if state_document else State()
     depends_on = (profiles_path, state_path)
-    entries = _entries(document, profiles_path, findings)
-    if document is not None and entries is not None:
-        profiles, dropped = decode_profiles(entries, profiles_path, resolver)
+    found = _profiles(document, profiles_path, resolver, findings)
+    if document is not None and found is not None:
+        profiles, dropped = found
         state = decode_state(document).overridden_by(state)
         return StoreFacts(store, "json", profiles, *state.parts, (*findings, *dropped), depends_on)
     legacy = read_legacy(store, oauth_path, resolver)
@@ -90,8 +90,7 @@ def decode_store(store: StoreId, document: bytes, resolver: Resolver) -> StoreFa
     """
     findings: list[Finding] = []
     parsed = json_object(document, store)
-    entries = _entries(parsed, store, findings)
-    profiles, dropped = decode_profiles(entries or {}, store, resolver)
+    profiles, dropped = _profiles(parsed, store, resolver, findings) or ((), ())
     state = decode_state(parsed) if parsed else State()
     return StoreFacts(store, "json", profiles, *state.parts, (*findings, *dropped))
 
@@ -114,17 +113,16 @@ def _document(path: str, findings: list[Finding], tolerant: bool, limit: int) ->
     return document
 
 
-def _entries(
-    document: dict[str, msgspec.Raw] | None, path: str, findings: list[Finding]
-) -> dict[str, msgspec.Raw] | None:
+def _profiles(
+    document: dict[str, msgspec.Raw] | None, path: str, resolver: Resolver, findings: list[Finding]
+) -> tuple[tuple[ProfileFacts, ...], tuple[Finding, ...]] | None:
     if document is None:
         return None
-    raw = document.get("profiles")
-    entries = json_object(raw, path) if raw is not None else None
-    if entries is None:
+    found = decode_profiles(document.get("profiles"), path, resolver)
+    if found is None:
         findings.append(
             Finding(
                 path, "it has no `profiles` object; it is taken as absent", _REMEDY, "profiles", code="invalid-store"
             )
         )
-    return entries
+    return found

@@ -24,7 +24,7 @@ expiry counts.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, final
 
 from openclaw_actors.home.facts import Fact, ProfileFacts, StoreFacts
 from openclaw_actors.home.stores.windows import Windows
@@ -83,30 +83,78 @@ def merge(
         unread: Passed on into the view.
         now_ms: The present, epoch milliseconds, by which "usable" is judged.
     """
-    if main is None or own is None or main.store == own.store or own.is_empty:
-        only = own if main is None or (own is not None and own.store == main.store) else main
-        return _alone(only, main, unread) if only is not None else StoreView(unread=unread)
-    replaced = _repairs(main, own, now_ms)
-    if replaced:
-        return _repaired(main, own, replaced, unread, now_ms)
-    held = {profile.outline.id: profile for profile in own.profiles}
-    profiles, inherited = [], bytearray()
-    for profile in main.profiles:
-        over = held.pop(profile.outline.id, None)
-        profiles.append(over or profile)
-        inherited.append(over is None)
-    profiles += held.values()
-    found, flags = tuple(profiles), _flags(bytes(inherited) + bytes(len(held)))
-    return StoreView(
-        own.profiles if found == own.profiles else found,
-        flags,
-        own.store,
-        main.store,
-        _united(main.order, own.order),
-        _united(main.last_good, own.last_good),
-        _usage(main, own.usage, found, flags) if main.usage or own.usage else (),
-        unread,
-    )
+    return Inherited(main, now_ms).seen_with(own, unread=unread)
+
+
+@final
+class Inherited:
+    """A store that many agents inherit from, with what uniting it with their own ones looks up.
+
+    Never changed once made; safe on any thread.
+    """
+
+    __slots__ = ("_ids", "_main", "_now_ms", "_usable", "_usable_of")
+
+    def __init__(self, main: StoreFacts | None, now_ms: float | None = None) -> None:
+        self._main = main
+        self._now_ms = now_ms
+        profiles = main.profiles if main is not None else ()
+        self._ids = [profile.outline.id for profile in profiles]
+        self._usable = [profile for profile in profiles if _usable(profile, now_ms)]
+        self._usable_of: dict[ProviderId, list[ProfileFacts]] = {}
+        for profile in self._usable:
+            self._usable_of.setdefault(profile.provider, []).append(profile)
+
+    def seen_with(self, own: StoreFacts | None, *, unread: str = "") -> StoreView:
+        """Return what an agent with this store sees; see `merge`."""
+        main = self._main
+        if main is None or own is None or main.store == own.store or own.is_empty:
+            only = own if main is None or (own is not None and own.store == main.store) else main
+            return _alone(only, main, unread) if only is not None else StoreView(unread=unread)
+        replaced = self._repairs(own)
+        if replaced:
+            return _repaired(main, own, replaced, unread, self._now_ms)
+        profiles, ids = own.profiles, [profile.outline.id for profile in own.profiles]
+        if ids == self._ids:
+            # a copy of main's with other secrets, as most are that OpenClaw makes
+            flags = _flags(bytes(len(profiles)))
+        else:
+            held = dict(zip(ids, profiles, strict=True))
+            inherited = bytes([name not in held for name in self._ids])
+            below = [held.pop(name, profile) for name, profile in zip(self._ids, main.profiles, strict=True)]
+            profiles, flags = (*below, *held.values()), _flags(inherited + bytes(len(held)))
+        return StoreView(
+            profiles,
+            flags,
+            own.store,
+            main.store,
+            _united(main.order, own.order),
+            _united(main.last_good, own.last_good),
+            _usage(main, own.usage, profiles, flags) if main.usage or own.usage else (),
+            unread,
+        )
+
+    def _repairs(self, own: StoreFacts) -> dict[str, str]:
+        """Return own profile id → inherited profile id that takes its place."""
+        main, usable_of = self._main, self._usable_of
+        if main is None or not usable_of:
+            return {}
+        replaced: dict[str, str] = {}
+        for profile in own.profiles:
+            outline = profile.outline
+            if outline.kind != "oauth" or outline.provider not in usable_of:
+                continue
+            target = None
+            if outline.id == f"{outline.provider}:default":
+                target = _newer(profile, usable_of[outline.provider])
+            if target is None and outline.provider == _CODEX:
+                order, good = dict(own.order).get(_CODEX, ()), dict(own.last_good).get(_CODEX)
+                pointed_at = good == outline.id or outline.id in order
+                if pointed_at and _refused(dict(own.usage).get(outline.id)):
+                    target = _healthy_codex(main, self._usable)
+            if target is not None:
+                replaced[outline.id] = target.id
+        return replaced
 
 
 def _repaired(
@@ -182,29 +230,6 @@ def _alone(store: StoreFacts, main: StoreFacts | None, unread: str) -> StoreView
     return StoreView(store.profiles, flags, store.store, below, store.order, store.last_good, store.usage, unread)
 
 
-def _repairs(main: StoreFacts, own: StoreFacts, now_ms: float | None) -> dict[str, str]:
-    """Return own profile id → inherited profile id that takes its place."""
-    if not any(profile.outline.kind == "oauth" for profile in own.profiles):
-        return {}
-    usable = [profile for profile in main.profiles if _usable(profile, now_ms)]
-    if not usable:
-        return {}
-    usage, good, order = dict(own.usage), dict(own.last_good), dict(own.order)
-    replaced: dict[str, str] = {}
-    for profile in own.profiles:
-        if profile.outline.kind != "oauth":
-            continue
-        target = None
-        if profile.id == f"{profile.provider}:default":
-            target = _newer(profile, usable)
-        pointed_at = good.get(_CODEX) == profile.id or profile.id in order.get(_CODEX, ())
-        if target is None and profile.provider == _CODEX and pointed_at and _refused(usage.get(profile.id)):
-            target = _healthy_codex(main, usable)
-        if target is not None:
-            replaced[profile.id] = target.id
-    return replaced
-
-
 def _usable(profile: ProfileFacts, now_ms: float | None) -> bool:
     outline = profile.outline
     return (
@@ -221,12 +246,11 @@ def _overtakes(inherited: ProfileFacts, rival: ProfileFacts, now_ms: float | Non
 
 
 def _newer(profile: ProfileFacts, usable: list[ProfileFacts]) -> ProfileFacts | None:
-    provider, expires_ms = profile.provider, profile.expires_ms or 0.0
-    candidates = [
-        other
-        for other in usable
-        if other.outline.provider == provider and (other.outline.expires_ms or 0.0) > expires_ms
-    ]
+    """Return the inherited login of the same provider that takes the place of an own one."""
+    expires_ms = profile.outline.expires_ms or 0.0
+    candidates = [other for other in usable if (other.outline.expires_ms or 0.0) > expires_ms]
+    if not candidates:
+        return None
     known = [(other, _identity(profile, other)) for other in candidates]
     agreeing = [other for other, same in known if same]
     if agreeing:

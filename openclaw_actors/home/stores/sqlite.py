@@ -50,14 +50,14 @@ def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = S
     document = json_object(store_json, path)
     state_document = json_object(state_json, path) if state_json is not None else None
     findings: tuple[Finding, ...] = ()
-    entries = json_object(document["profiles"], path) if document is not None and "profiles" in document else None
-    if document is None or entries is None:
+    found = decode_profiles(document.get("profiles"), path, resolver) if document is not None else None
+    if found is None:
         findings = (
             Finding(
                 path, "its store has no `profiles` object", "Sign in again.", "auth_profile_store", "invalid-store"
             ),
         )
-    profiles, dropped = decode_profiles(entries or {}, path, resolver)
+    profiles, dropped = found or ((), ())
     state = decode_state(document or {}).overridden_by(
         decode_state(state_document or {}) if state_document else State()
     )
