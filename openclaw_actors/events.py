@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from openclaw_actors.auth.failures import cleared, normalise_reason
+from openclaw_actors.auth.reports import Reported, find_reported, proved_bad
 from openclaw_actors.errors import (
     ForkedError,
     NotRunningError,
@@ -18,7 +19,7 @@ from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.providers import auth_provider, normalise_provider
 from openclaw_actors.home.stores.json_files import PROFILES_FILE
 from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
-from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
+from openclaw_actors.ids import AgentId, EvidenceId, Generation, StoreId
 from openclaw_actors.messages import ForgetUsage, ForgiveScope, ReportFailure, ReportSuccess, Reread, WarmScope
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.reads import Reads
@@ -75,14 +76,18 @@ class Events(Reads):
             None if provider is None else (normalise_provider(_text("provider", provider)),),
         )
         warm = self._make_warm(scope, "recheck", Reread.ALL)
+        self._struck.clear()
         self._runtime.listener.tell(ForgiveScope(warm=warm, evidence_id=None, observed_at=self._runtime.clock.epoch()))
         return warm.generation
 
     def report_failure(
         self, evidence_id: str, reason: str, *, agent_id: str | None = None, model: str | None = None
     ) -> Generation:
-        """Report that a provider refused a credential. It stops counting at once, about a millisecond after the call
-        and before anything is checked again; `aio.fresh` with the generation waits for the check.
+        """Report that a provider refused a credential.
+
+        One that is proved bad has stopped counting for this agent when the call returns: `has_auth` and `verdict` say
+        so. About a millisecond later, and before anything is checked again, it is published for all who see it;
+        `aio.fresh` with the generation waits for the check.
 
         Args:
             evidence_id: A profile id, `env:NAME` or `config:PROVIDER`, as `Verdict.evidence.id` has it.
@@ -93,11 +98,30 @@ class Events(Reads):
         Raises:
             UnknownReasonError: The reason is none of the table.
         """
-        return self._report(partial(ReportFailure, reason=normalise_reason(reason)), evidence_id, agent_id, model)
+        normal = normalise_reason(reason)
+        report, found = self._report(partial(ReportFailure, reason=normal), evidence_id, agent_id, model)
+        auth = self._prepared.agents.get(report.agent_id)
+        if found is not None and auth is not None:
+            config = self._runtime.config()
+            cells = proved_bad(
+                found,
+                auth.view,
+                self._runtime.ledger,
+                reason=normal,
+                now=report.observed_at,
+                model=report.model,
+                cooldowns=config.cooldowns if config is not None else b"",
+            )
+            self._struck.put(report.agent_id, cells, report.generation)
+        self._runtime.listener.tell(report)
+        return report.generation
 
     def report_success(self, evidence_id: str, *, agent_id: str | None = None, model: str | None = None) -> Generation:
         """Report that a request with a credential succeeded: what spoke against it no longer does."""
-        return self._report(ReportSuccess, evidence_id, agent_id, model)
+        report, _ = self._report(ReportSuccess, evidence_id, agent_id, model)
+        self._struck.clear()
+        self._runtime.listener.tell(report)
+        return report.generation
 
     def logout(self, provider: str, *, agent_id: str | None = None, profile_id: str | None = None) -> None:
         """Remove a provider's profiles from the stores that own them, and return when that is published. Blocks on the
@@ -185,6 +209,7 @@ class Events(Reads):
         providers = self._scope_of(auth.agent_id, profile_id).providers
         scope = Scope.product(self._who_see((StoreId(owner),)), providers)
         warm = self._make_warm(scope, "cooldown-cleared", Reread.STORES, cancels=True)
+        self._struck.clear()
         self._runtime.listener.tell(
             ForgiveScope(warm=warm, evidence_id=EvidenceId(profile_id), observed_at=self._runtime.clock.epoch())
         )
@@ -196,21 +221,23 @@ class Events(Reads):
         evidence_id: str,
         agent_id: str | None,
         model: str | None,
-    ) -> Generation:
+    ) -> tuple[ReportFailure | ReportSuccess, Reported | None]:
+        """Make a report and the attempt that will answer it, and find what it is about."""
         self._check_events()
         evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
         wanted, clock = self._agent_id(agent_id), self._runtime.clock
-        generation = self._runtime.wants.mint(self._scope_of(wanted, evidence_id))
+        found = self._find(wanted, evidence_id)
+        # whoever sees the same store is meant too; the listener narrows it to them
+        scope = Scope.product(None, {cell.provider for cell in found.cells} if found is not None else ())
         report = make(
-            generation=generation,
+            generation=self._runtime.wants.mint(scope),
             agent_id=wanted,
             evidence_id=EvidenceId(evidence_id),
             model=model,
             observed_at=clock.epoch(),
             cause_at=clock.monotonic(),
         )
-        self._runtime.listener.tell(report)
-        return generation
+        return report, found
 
     def _warm(
         self, scope: Scope, reason: str, reread: Reread, *, cancels: bool = False, diff_only: bool = False
@@ -240,14 +267,13 @@ class Events(Reads):
             reader.replace_environment(None)
 
     def _scope_of(self, agent_id: AgentId, evidence_id: str) -> Scope:
-        auth = self._prepared.agents.get(agent_id)
-        providers: set[ProviderId] = set()
-        if auth is not None:
-            for cell in auth.table.cells():
-                if any(candidate.evidence.id == evidence_id for candidate in cell.candidates):
-                    providers.add(cell.provider)
         # whoever sees the same store is meant too; the listener narrows it to them
-        return Scope.product(None, providers)
+        found = self._find(agent_id, evidence_id)
+        return Scope.product(None, {cell.provider for cell in found.cells} if found is not None else ())
+
+    def _find(self, agent_id: AgentId, evidence_id: str) -> Reported | None:
+        auth = self._prepared.agents.get(agent_id)
+        return find_reported(auth.table, auth.view, evidence_id) if auth is not None else None
 
     def _stores_of(self, auth: AgentAuth) -> list[StoreId]:
         """Return the stores of JSON files that an agent sees and that are there. Looks at the disk."""

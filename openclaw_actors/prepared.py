@@ -126,6 +126,11 @@ class AgentAuth:
                 )
         return self._hand_out(cell, model)
 
+    def verdict_of(self, cell: Cell, generation: Generation, model: str | None = None) -> Verdict:
+        """Return the verdict of a cell that isn't published yet, as of the attempt that will publish it; not fresh."""
+        newest = max(generation, self.generation_of(cell.provider))
+        return msgspec.structs.replace(self._hand_out(cell, model), generation=newest, fresh=False)
+
     def has_auth(self, provider: str, model: str | None = None) -> bool:
         """Tell whether a run could use a provider (or one model of it)."""
         if model is None:

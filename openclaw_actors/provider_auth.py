@@ -214,7 +214,7 @@ def _slow(supervisor: AuthSupervisor, provider: str, agent_id: AgentId, own: Own
         view = merge(main, reader.read_store(StoreId(agent.agent_dir)))
     logins = tuple(reader.read_cli(name) for name in HomeReader.CLI_NAMES)
     index = SharedIndex(SharedFacts(home=home, clis=logins))
-    ledger = dict(supervisor._runtime._ledger)
+    ledger = dict(supervisor._runtime.ledger)
     return check(normalise_provider(provider), index, view, ledger, time.time()).has_auth
 
 

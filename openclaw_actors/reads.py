@@ -23,12 +23,18 @@ class Reads:
         self._prepared = prepared
         self._runtime = runtime
         self._agents: dict[str, AgentAuth] = prepared.agents  # type: ignore[assignment]  # an AgentId is a str
+        self._struck = runtime.struck
+        self._struck_cells = runtime.struck.cells
         self._stopped = False
 
     def has_auth(self, provider: str, *, agent_id: str | None = None, model: str | None = None) -> bool:
         """Tell whether a run of this agent could use a provider (or one model of it). No I/O, no lock; well under 1
         µs.
         """
+        if self._struck_cells:
+            struck = self._struck_verdict(provider, agent_id, model)
+            if struck is not None:
+                return struck.has_auth
         auth = self._agents.get(self._prepared.default_agent if agent_id is None else agent_id)
         if auth is None:
             auth = self._published(agent_id)
@@ -48,6 +54,10 @@ class Reads:
         """Return the answer for a provider in any spelling, with its evidence, reason and next step. No I/O, no
         lock.
         """
+        if self._struck_cells:
+            struck = self._struck_verdict(provider, agent_id, model)
+            if struck is not None:
+                return struck
         auth = self._published(agent_id)
         if auth is not None:
             return auth.verdict(provider, model)
@@ -175,6 +185,12 @@ class Reads:
     def warm_time_s(self) -> float | None:
         """How long it took from start until every agent was published, in seconds; None while it isn't so."""
         return self._runtime.warm_time_s
+
+    def _struck_verdict(self, provider: str, agent_id: str | None, model: str | None) -> Verdict | None:
+        """Return the answer of a cell that a report has proved bad a moment ago, if it is one."""
+        struck = self._struck.get(self._agent_id(agent_id), normalise_provider(provider))
+        auth = self._published(agent_id) if struck is not None else None
+        return auth.verdict_of(*struck, model) if auth is not None and struck is not None else None
 
     def _published(self, agent_id: str | None) -> AgentAuth | None:
         prepared = self._prepared

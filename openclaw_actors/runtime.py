@@ -30,7 +30,7 @@ from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.reader import HomeReader
-from openclaw_actors.ids import AgentId
+from openclaw_actors.ids import AgentId, Generation
 from openclaw_actors.log import log
 from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage
 from openclaw_actors.notifier import Notifier
@@ -38,6 +38,7 @@ from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
 from openclaw_actors.reading.job import describe_error
 from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
+from openclaw_actors.struck import Struck
 from openclaw_actors.wants import Wants
 from openclaw_actors.watching.choose import open_watcher
 from openclaw_actors.watching.protocol import FileWatcher
@@ -84,6 +85,7 @@ class Runtime:
         self.prepared = prepared
         self.bell = Bell(self.clock)
         self.wants = Wants(on_retired=self.bell.ring)
+        self.struck = Struck(self.wants)
         self.counters = Counters()
         self.conditions = ConditionBoard(self.clock)
         self.notifier = Notifier(self.counters)
@@ -103,7 +105,8 @@ class Runtime:
         """Makes the way in for other processes, on the supervisor thread; None when there is none."""
         self.stop_report: StopReport | None = None
         self._door: Door | None = None
-        self._ledger: LedgerBook = {}
+        self.ledger: LedgerBook = {}
+        """What was reported; the FailureListener writes it."""
         self._remembered = Remembered()
         self._flushed = threading.Event()
         self._chance = random.Random()  # noqa: S311  # jitter, not a secret
@@ -241,7 +244,7 @@ class Runtime:
             dispatcher=self.dispatcher,
             prepared=self.prepared,
             config=self.config,
-            ledger=self._ledger,
+            ledger=self.ledger,
             counters=self.counters,
             conditions=self.conditions,
             settings=self.settings,
@@ -264,7 +267,7 @@ class Runtime:
             conditions=self.conditions,
             settings=self.settings,
             events=self,
-            ledger=self._ledger,
+            ledger=self.ledger,
             chance=self._chance,
             name="warmer",
         )
@@ -331,6 +334,10 @@ class Runtime:
         if changes and auth.agent_id != MAIN_SHADOW:
             self.notifier.post(changes)
         self.bell.ring()
+
+    def report_published(self, generation: Generation) -> None:
+        """Hear that what a report says shows in the map."""
+        self.struck.settle(generation)
 
     def warm_finished(self, report: WarmReport) -> None:
         """Hear that an attempt is answered."""

@@ -25,19 +25,17 @@ from openclaw_actors.auth.binding import bound, key_of
 from openclaw_actors.auth.failures import (
     Effect,
     active_windows,
-    after_failure,
     after_success,
-    backoff_from_json,
     cleared,
     effect_of,
 )
 from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows, latest_time, newest_time, prune
+from openclaw_actors.auth.reports import find_reported, windows_after_failure
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
-from openclaw_actors.home.external_cli import login_of_profile
 from openclaw_actors.home.facts import ConfigFacts
-from openclaw_actors.home.providers import auth_provider, normalise_provider
+from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.home.stores.usage_writer import write_usage
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
@@ -120,7 +118,7 @@ class FailureListener(BaseActor):
         provider, candidate = found
         config = self._config()
         step = partial(
-            _failed,
+            windows_after_failure,
             reason=message.reason,
             now_ms=_ms(message.observed_at),
             provider=provider,
@@ -333,36 +331,20 @@ class FailureListener(BaseActor):
 
     def _find(self, agent_id: AgentId, evidence_id: EvidenceId) -> tuple[ProviderId, Candidate] | None:
         auth = self._map.agents.get(agent_id)
-        if auth is None:
-            return None
-        found = None
-        names = {evidence_id, login_of_profile(evidence_id)}
-        for cell in auth.table.cells():
-            for candidate in cell.candidates:
-                if candidate.evidence.id in names:
-                    found = (cell.provider, bound(candidate, auth.view) if cell.is_common else candidate)
-                    if auth_provider(cell.provider) == cell.provider:
-                        return found
-        return found
+        found = find_reported(auth.table, auth.view, evidence_id) if auth is not None else None
+        return (found.provider, found.candidate) if found is not None else None
 
 
 def _candidates(auth: AgentAuth, digest: bytes | None = None) -> Iterator[tuple[ProviderId, Candidate]]:
     """Yield everything that an agent's cells were folded from, or at least what has the secret with a digest."""
     view = auth.view
     names = {one.outline.id for one in view.profiles if one.digest == digest} if digest is not None else None
-    for cell in auth.table.cells():
+    for cell in auth.table.folded():
         for candidate in cell.candidates:
             if not cell.is_common:
                 yield cell.provider, candidate
             elif names is None or candidate.store is None or candidate.evidence.id in names:
                 yield cell.provider, bound(candidate, view)
-
-
-def _failed(
-    windows: Windows | None, *, reason: str, now_ms: int, provider: ProviderId, model: str | None, cooldowns: bytes
-) -> Windows | None:
-    backoff = backoff_from_json(cooldowns, normalise=normalise_provider)
-    return after_failure(windows, reason, now_ms, provider=provider, model=model, backoff=backoff)
 
 
 def _ms(epoch_s: float) -> int:

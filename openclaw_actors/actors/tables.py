@@ -101,7 +101,7 @@ class Tables:
         """Return a table with one report applied, and the providers that it concerns."""
         if key.store is None:
             table = table.on(self._facts.shared(now).shared)
-        concerned = [cell for cell in table.cells() if depends_on(cell, view, key)]
+        concerned = [cell for cell in table.folded() if depends_on(cell, view, key)]
         cells = {cell.provider: self._decided(cell, view, now) for cell in concerned if cell.provider in table.own}
         return (table.replaced(cells) if cells else table), tuple(cell.provider for cell in concerned)
 

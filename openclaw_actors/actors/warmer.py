@@ -225,6 +225,7 @@ class WarmerActor(BaseActor):
 
     @handles(ReportAnswered)
     def _on_report_answered(self, message: ReportAnswered) -> None:
+        self._events.report_published(message.generation)
         self._sweeps.retire(message.generation)
 
     @handles(AgentActorDied)
@@ -366,6 +367,7 @@ class WarmerActor(BaseActor):
             cells.update((record.config.id, provider) for provider in providers)
             scope = DirtyScope({generation}, frozenset(providers), dict(waits), message.reason, message.cause_at)
             self._sweeps.dirty(record, scope)
+        self._events.report_published(generation)
         if not message.followed:
             self._sweeps.narrow(generation, Scope.cells(cells))
             self._sweeps.seal(generation)

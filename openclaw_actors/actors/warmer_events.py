@@ -7,6 +7,7 @@ from typing import Protocol
 from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.changes import Change
+from openclaw_actors.ids import Generation
 from openclaw_actors.prepared import AgentAuth
 
 
@@ -18,6 +19,9 @@ class WarmerEvents(Protocol):
 
     def published(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
         """Hear of a publication."""
+
+    def report_published(self, generation: Generation) -> None:
+        """What a report says shows in the map, or it says nothing new."""
 
     def warm_finished(self, report: WarmReport) -> None:
         """Hear that an attempt is answered."""

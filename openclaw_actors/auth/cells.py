@@ -40,10 +40,12 @@ def earliest(cells: Iterable[Cell]) -> float | None:
 class SharedCells:
     """The cells that all agents have in common. Never changed once made."""
 
-    __slots__ = ("cells", "flags", "valid_until")
+    __slots__ = ("cells", "flags", "folded", "valid_until")
 
     def __init__(self, cells: dict[ProviderId, Cell]) -> None:
         self.cells = cells
+        self.folded = tuple(cell for cell in cells.values() if cell.candidates)
+        """Those that something is known for."""
         self.flags: dict[str, bool] = {provider: cell.has_auth for provider, cell in cells.items()}
         self.valid_until = earliest(cells.values())
 
@@ -94,6 +96,11 @@ class CellTable:
             cell = self.get(provider)
             if cell is not None:
                 yield cell
+
+    def folded(self) -> list[Cell]:
+        """Return every cell that was folded from something: those that reports may be about."""
+        own = self.own
+        return [*own.values(), *[cell for cell in self.shared.folded if cell.provider not in own]]
 
     def ended(self, now: float) -> frozenset[ProviderId]:
         """Return the providers whose answer time has changed by `now` (epoch seconds)."""

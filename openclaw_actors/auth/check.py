@@ -112,6 +112,8 @@ def decide(
     now_ms = round(now * 1000)
     windows = _shared_refusals(candidates, [_windows(c, ledger, now_ms) for c in candidates], now_ms)
     cell = _fold(provider, candidates, windows, now, now_ms, None, unread)
+    if not any(each is not None and each.cooldown_model for each in windows):
+        return cell
     limited = {w.model for each in windows if each is not None for w in active_windows(each, now_ms) if w.model}
     if not limited:
         return cell
@@ -280,7 +282,7 @@ def _words(
 
 def _moment(ms: int) -> str:
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(" ", "seconds").removesuffix("+00:00") + " UTC"
     except (OverflowError, OSError, ValueError):
         return "a time too far away to name"
 

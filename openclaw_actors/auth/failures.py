@@ -321,7 +321,7 @@ def _widened(windows: Windows, model: str | None) -> Windows:
 # --- what the windows say ---
 
 
-class ActiveWindow(msgspec.Struct, frozen=True):
+class ActiveWindow(msgspec.Struct, frozen=True, gc=False):
     """A window that isn't over."""
 
     kind: Literal["cooldown", "disabled", "blocked"]
@@ -343,9 +343,14 @@ def active_windows(windows: Windows | None, now_ms: int, model: str | None = Non
     """
     if windows is None:
         return ()
-    active = [w for w in _all_windows(windows) if w.until_ms > now_ms]
-    seen = [w for w in active if model is None or w.model is None or w.model == model]
-    return tuple(sorted(seen, key=lambda w: w.model is not None))
+    seen = [
+        w
+        for w in _all_windows(windows)
+        if w.until_ms > now_ms and (model is None or w.model is None or w.model == model)
+    ]
+    if len(seen) > 1:
+        seen.sort(key=lambda w: w.model is not None)
+    return tuple(seen)
 
 
 def lapsed(windows: Windows | None, now_ms: int) -> bool:

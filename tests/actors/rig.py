@@ -134,7 +134,7 @@ class Rig:
         self.settings = Settings(**{"watch": False, "resync_interval_s": 1e9, **settings})
         self.map = PreparedMap(instance_id)
         self.runtime = Runtime(self.dispatcher, self.settings, self.map)
-        self.runtime._ledger.update(ledger or {})
+        self.runtime.ledger.update(ledger or {})
         self.runtime._chance = random.Random(seed)
         self.events = Events(self.map, self.runtime, self.settings)
         self.events._started = True

@@ -132,8 +132,10 @@ def test_a_failure_that_was_asked_for_early_and_comes_late_hides_all_the_same(ri
             rig.dispatcher.step_actor(f"agent-{agent}")
     for _ in range(4):
         rig.dispatcher.step_actor("warmer")
-    assert (rig.state(), rig.verdict().generation) == ("usable", later.generation)
+    published = rig.auth().verdict("openai")
+    assert (published.state, published.generation) == ("usable", later.generation)
     assert rig.pending(ReportFailure)
+    assert (rig.state(), rig.verdict().generation) == ("rejected", later.generation)
     rig.run()
     assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
     assert rig.verdict().generation == later.generation, "what a cell has an answer to only grows"
@@ -605,3 +607,68 @@ def test_usage_of_a_store_that_is_gone_is_forgotten(rig: Rig) -> None:
     rig.advance(60.0)
     found = rig.runtime.conditions.health().condition("UsagePersisted")
     assert found is None or found.status
+
+
+# --- before it is published ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["auth", "auth_permanent", "session_expired", "billing"])
+def test_a_proven_failure_counts_for_its_reporter_when_the_call_returns(rig: Rig, reason: str) -> None:
+    """No message has been handled yet; the others hear of it by the publication, which says the same."""
+    assert rig.events.has_auth("openai", agent_id="lab")
+    generation = rig.report_failure(reason=reason, agent_id="lab")
+    told = rig.verdict("lab")
+    assert not rig.events.has_auth("openai", agent_id="lab")
+    assert (told.has_auth, told.fresh, told.generation) == (False, False, generation)
+    assert rig.state("ops") == "usable"
+    rig.run()
+    after = rig.verdict("lab")
+    assert (after.state, after.reason, after.evidence, after.shadowed) == (
+        told.state,
+        told.reason,
+        told.evidence,
+        told.shadowed,
+    )
+    assert after.fresh
+    assert not rig.runtime.struck.cells
+    assert rig.state("ops") == told.state
+
+
+@pytest.mark.parametrize("reason", ["rate_limit", "timeout", "format", "model_not_found", "server_error"])
+def test_other_failures_wait_for_the_publication(rig: Rig, reason: str) -> None:
+    """What doesn't prove a credential bad hides nothing, so nothing is shown before the map has it."""
+    rig.report_failure(reason=reason)
+    assert not rig.runtime.struck.cells
+    assert rig.events.has_auth("openai")
+    rig.run()
+    assert rig.events.has_auth("openai")
+
+
+def test_a_success_right_after_a_failure_is_not_hidden_by_it(rig: Rig) -> None:
+    """The newer evidence wins before anything is published, and after it."""
+    rig.report_failure()
+    rig.advance(0.0)
+    rig.report_failure("openai:work", "billing")
+    rig.report_success()
+    assert not rig.runtime.struck.cells
+    rig.advance(2.0)
+    rig.report_success()
+    rig.run()
+    assert rig.state() == "usable"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_shown_early_never_outlives_its_attempt(make_rig: MakeRig, seed: int) -> None:
+    """Whatever the order in which messages are handled, nothing stays before the map once all is answered."""
+    rig = make_rig("main", "ops", seed=seed)
+    rig.files.write_profiles(openai__work=api_key("openai"), openai__spare=api_key("openai", "spare"))
+    rig.begin()
+    rig.run()
+    for reason in ("auth", "billing", "auth"):
+        rig.report_failure(reason=reason)
+        rig.report_failure("openai:spare", reason, agent_id="ops")
+        rig.dispatcher.step()
+    assert not rig.events.has_auth("openai", agent_id="main") or rig.verdict().evidence.id == "openai:spare"
+    rig.run()
+    assert not rig.runtime.struck.cells
+    assert {rig.state("main"), rig.state("ops")} <= {"rejected", "disabled"}

@@ -329,7 +329,7 @@ class FreshnessMachine(RuleBasedStateMachine):
         for auth in rig.map.agents.values():
             assert all(verdict.fresh for verdict in auth.verdicts.values())
         clock = VirtualClock(epoch=rig.clock.epoch())
-        fresh = Rig(self.folder, (), clock=clock, ledger=rig.runtime._ledger)
+        fresh = Rig(self.folder, (), clock=clock, ledger=rig.runtime.ledger)
         fresh.runtime._remembered.replaced.update(rig.runtime._remembered.replaced)
         try:
             fresh.warm()

@@ -130,7 +130,8 @@ def test_a_refusal_that_was_reported_to_a_dead_warmer_counts(rig: Rig) -> None:
     kill(rig)
     rig.report_failure("zai:me")
     rig.run()
-    assert (rig.state(), rig.state("main", "zai")) == ("rejected", "usable")
+    assert (rig.state(), rig.state("main", "zai")) == ("rejected", "rejected"), "its reporter knows at once"
+    assert rig.auth().verdict("zai").state == "usable", "though nobody can publish it"
     rig.supervise()
     rig.advance(0.1)
     rig.supervise()

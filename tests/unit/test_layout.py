@@ -19,7 +19,7 @@ FLOORS = [
     {"settings", "watching", "reading"},
     {"home"},
     {"auth", "catalog"},
-    {"wants", "prepared", "messages", "changes", "counters", "health"},
+    {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
     {"actors", "listing", "backlog", "notifier", "bell"},
     {"runtime", "reads", "events", "supervisor"},
     {"aio", "provider_auth", "control"},

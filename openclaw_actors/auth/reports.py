@@ -1,0 +1,115 @@
+"""What a report is about: the cells of one agent that were folded from a credential, and these cells with the report
+applied. Pure.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from openclaw_actors.auth.binding import bound, candidates_of, key_of
+from openclaw_actors.auth.cells import CellTable
+from openclaw_actors.auth.check import decide
+from openclaw_actors.auth.failures import Backoff, Effect, after_failure, backoff_from_json, effect_of
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, effective_windows
+from openclaw_actors.auth.verdict import Candidate, Cell
+from openclaw_actors.home.external_cli import login_of_profile
+from openclaw_actors.home.providers import auth_provider, normalise_provider
+from openclaw_actors.home.stores.merge import StoreView
+from openclaw_actors.home.stores.windows import Windows
+from openclaw_actors.ids import ProviderId
+
+PROVING = frozenset({Effect.REJECTED, Effect.DISABLED})
+"""Effects of failures that prove a credential bad; after the others it still counts."""
+
+
+class Reported(NamedTuple):
+    """What an agent has of a credential."""
+
+    provider: ProviderId
+    """The provider that it is of: the one whose credentials others use, if that is among the cells."""
+    candidate: Candidate
+    """The credential, with the agent's own store, secret and usage."""
+    cells: tuple[Cell, ...]
+    """Every cell that was folded from it."""
+
+
+def find_reported(table: CellTable, view: StoreView, evidence_id: str) -> Reported | None:
+    """Return what an agent has of a credential; None when none of its cells was folded from one with this id.
+
+    Args:
+        table: The agent's cells.
+        view: What its stores say.
+        evidence_id: A profile id, `env:NAME`, `config:PROVIDER`… The profile that another program's login becomes means
+            that login.
+    """
+    names = (evidence_id, login_of_profile(evidence_id))
+    found = [
+        (cell, candidate) for cell in table.folded() for candidate in cell.candidates if candidate.evidence.id in names
+    ]
+    if not found:
+        return None
+    cell, candidate = next((one for one in found if auth_provider(one[0].provider) == one[0].provider), found[-1])
+    cells = tuple({id(one): one for one, _ in found}.values()) if len(found) > 1 else (cell,)
+    return Reported(cell.provider, bound(candidate, view) if cell.is_common else candidate, cells)
+
+
+def windows_after_failure(
+    known: Windows | None, *, reason: str, now_ms: int, provider: ProviderId, model: str | None, cooldowns: bytes
+) -> Windows:
+    """Return the stats of a credential after a failure; the very object that was given when nothing changes.
+
+    Args:
+        known: The stats before it.
+        reason: One of OpenClaw's failure reasons.
+        now_ms: When it was observed, epoch milliseconds.
+        provider: Whose credential it is.
+        model: The model that was asked for.
+        cooldowns: `auth.cooldowns` of the config as JSON text.
+    """
+    return after_failure(known, reason, now_ms, provider=provider, model=model, backoff=_backoff(cooldowns))
+
+
+@lru_cache(4)
+def _backoff(cooldowns: bytes) -> Backoff:
+    return backoff_from_json(cooldowns, normalise=normalise_provider)
+
+
+def proved_bad(
+    reported: Reported,
+    view: StoreView,
+    ledger: Ledger,
+    *,
+    reason: str,
+    now: float,
+    model: str | None,
+    cooldowns: bytes,
+) -> tuple[Cell, ...]:
+    """Return the cells as they are after a failure that proves their credential bad; empty where it changes none.
+
+    Args:
+        reported: The credential.
+        view: What the agent's stores say.
+        ledger: What was reported before.
+        reason: One of OpenClaw's failure reasons.
+        now: When it was observed, epoch seconds.
+        model: The model that was asked for.
+        cooldowns: `auth.cooldowns` of the config as JSON text.
+    """
+    candidate = reported.candidate
+    if candidate.exempt or effect_of(reason) not in PROVING:
+        return ()
+    now_ms, key = int(now * 1000), key_of(candidate)
+    known = effective_windows(candidate.windows, ledger.get(key), now_ms)
+    windows = windows_after_failure(
+        known, reason=reason, now_ms=now_ms, provider=reported.provider, model=model, cooldowns=cooldowns
+    )
+    if windows is known:
+        return ()
+    changed = []
+    for cell in reported.cells:
+        candidates = candidates_of(cell, view)
+        reports = {one: entry for each in candidates if (entry := ledger.get(one := key_of(each))) is not None}
+        reports[key] = LedgerEntry(windows, now_ms)
+        changed.append(decide(cell.provider, candidates, reports, now))
+    return tuple(changed)
