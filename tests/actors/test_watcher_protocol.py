@@ -122,7 +122,7 @@ def test_arming_that_fails_is_tried_again_ever_more_slowly_and_recovers(scene: S
 
 
 def test_while_many_sources_want_watches_they_are_armed_together(scene: Scene) -> None:
-    """A warm of hundreds of agents is a few calls; what comes alone is armed at once, what keeps coming not too late."""
+    """A warm of hundreds of agents is a few calls; what comes alone is armed at once, what keeps coming soon."""
     calls = scene.watcher.calls
     for number in range(300):
         scene.ref.tell(WatchSource(source=f"store:{number}", stamps=((f"/nowhere/{number}", None),)))
