@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 _PROGRAM = "python -m bench"
+
+T = TypeVar("T")
 
 USAGE_STATUS = 64
 """Exit status for wrong usage (EX_USAGE of sysexits.h), as the package's own commands have it."""
@@ -32,10 +35,83 @@ def cli() -> None:
 @cli.command(name="list")
 def list_scenarios() -> int:
     """Name the scenarios."""
-    for name, command in sorted(cli.commands.items()):
-        if command is not list_scenarios:
-            click.echo(f"{name:<8} {command.get_short_help_str(90)}")
+    from bench.scenario import shipped
+
+    shown = {one.name: one.summary for one in _usable(shipped)}
+    shown["soak"] = f"{soak.get_short_help_str(90)} (python -m bench soak)"
+    for name, summary in sorted(shown.items()):
+        click.echo(f"{name:<16} {summary}")
     return 0
+
+
+@cli.command(
+    name="run",
+    short_help="Measure scenarios, and hold the figures against their goals.",
+    epilog="Exit status: 0 when all of it ran, goals missed or not, 1 when a scenario failed, 64 for wrong usage, 130 "
+    "when interrupted.",
+)
+@click.argument("names", nargs=-1, metavar="[SCENARIO]...")
+@click.option("--agents", type=click.IntRange(1), multiple=True, help="In place of the scenario's; may be repeated.")
+@click.option("--peer", "peers", multiple=True, help="Measure this peer too; may be repeated.")
+@click.option("--rounds", type=click.IntRange(1), help="In place of the scenario's.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there.")
+@click.option(
+    "--report", "report_dir", type=click.Path(path_type=Path, file_okay=False), help="Write a page with plots there."
+)
+def run_command(
+    names: tuple[str, ...],
+    agents: tuple[int, ...],
+    peers: tuple[str, ...],
+    rounds: int | None,
+    json_path: Path | None,
+    report_dir: Path | None,
+) -> int:
+    """Measure scenarios, by name or by the path of a .toml file; all that `list` shows when none is named.
+
+    Ctrl-C ends it early, with what was measured until then.
+    """
+    from rich.console import Console
+
+    from bench.peering import peer_names
+    from bench.running import RunOptions, run_scenarios
+    from bench.scenario import find
+    from bench.table import show
+
+    unknown = sorted(set(peers) - set(peer_names()))
+    if unknown:
+        known = ", ".join(peer_names()) or "none in this bench"
+        raise click.UsageError(f"--peer {unknown[0]}: there is no such peer; there are: {known}.")
+    _check_folder("--json", json_path)
+    _check_folder("--report", report_dir)
+    scenarios = _usable(lambda: find(names))
+    console = Console(width=None if Console().is_terminal else 140)
+    options = RunOptions(agents=agents, rounds=rounds, peers=peers)
+    done = _usable(lambda: run_scenarios(scenarios, options, console))
+    show(done, console)
+    if json_path is not None:
+        json_path.write_bytes(done.json())
+    if report_dir is not None:
+        from bench.report.page import write_report
+
+        console.print(f"report: {write_report(done, report_dir)}", highlight=False)
+    if done.interrupted:
+        return INTERRUPTED_STATUS
+    return int(any(one.error for one in done.scenarios))
+
+
+def _usable(call: Callable[[], T]) -> T:
+    """Return what a call gives; a scenario that can't be used is wrong usage."""
+    from bench.scenario import ScenarioError
+
+    try:
+        return call()
+    except ScenarioError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _check_folder(option: str, path: Path | None) -> None:
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.UsageError(f"{option} {path}: its folder does not exist. Make it first.")
 
 
 @cli.command(
@@ -75,8 +151,7 @@ def soak(minutes: float, agents: int, seed: int, home: Path | None, json_path: P
 
     if home is not None and home.exists() and not (home.is_dir() and not any(home.iterdir())):
         raise click.UsageError(f"--home {home}: it is not an empty folder. The soak writes only where nothing is yet.")
-    if json_path is not None and not json_path.absolute().parent.is_dir():
-        raise click.UsageError(f"--json {json_path}: its folder does not exist. Make it first.")
+    _check_folder("--json", json_path)
     return run_soak(
         SoakOptions(
             duration_s=minutes * 60, agents=agents, seed=seed, home=home, json_path=json_path, resync_s=resync_s

@@ -9,6 +9,7 @@ from openclaw_actors.actors.base import tell
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.source_board import STORE_PREFIX, SourceBoard
 from openclaw_actors.actors.warm_book import WarmBook, WarmReport
+from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.clock import Clock
 from openclaw_actors.counters import Counters
 from openclaw_actors.ids import AgentId, Generation, ProviderId
@@ -28,6 +29,7 @@ class Sweeps:
         counters: Counters,
         clock: Clock,
         on_finished: Callable[[WarmReport], None],
+        deliver: Callable[[SweepFinished], object],
     ) -> None:
         self._board = board
         self._facts = facts
@@ -35,6 +37,7 @@ class Sweeps:
         self._counters = counters
         self._clock = clock
         self._on_finished = on_finished
+        self._deliver = deliver
         self._book = WarmBook()
         self._serial = 0
 
@@ -118,6 +121,11 @@ class Sweeps:
             evaluation = self._facts.evaluation(record.own, now)
             self._serial += 1
             record.running = RunningSweep(generation, scopes, evaluation, self._serial)
+            if providers is None and not record.swept and evaluation.is_complete:
+                # another agent has folded what this one is to see first: nothing is left for its actor
+                checks = len(evaluation.table())
+                self._deliver(_finished(record.config.id, generation, evaluation, checks))
+                continue
             sweep = SweepAgent(
                 generation=generation,
                 evaluation=evaluation,
@@ -160,3 +168,7 @@ class Sweeps:
         self._counters.warms += 1
         self._wants.retire(report.generation)
         self._on_finished(report)
+
+
+def _finished(agent_id: AgentId, generation: Generation, evaluation: Evaluation, checks: int) -> SweepFinished:
+    return SweepFinished(agent_id=agent_id, generation=generation, evaluation=evaluation, providers=None, checks=checks)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pykka
@@ -128,7 +129,15 @@ class WarmerActor(BaseActor):
         )
         self._resync = Resync(self.actor_ref, watcher, self._desk, dispatcher, settings, counters, chance)
         self._roster = Roster(self._desk, self._facts, self._spawn)
-        self._sweeps = Sweeps(self._desk.board, self._facts, wants, counters, self._clock, self._on_warm_finished)
+        self._sweeps = Sweeps(
+            self._desk.board,
+            self._facts,
+            wants,
+            counters,
+            self._clock,
+            self._on_warm_finished,
+            partial(tell, self.actor_ref),
+        )
         self._publisher = Publisher(prepared, wants, counters, self._clock, events.published)
         self._answers = Answers(self._publisher, self._facts, self._desk, self._roster, prepared, self._clock)
         self._shared = SharedChanges(

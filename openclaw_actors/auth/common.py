@@ -8,7 +8,7 @@ asks). Where more decides, the cell is the agent's own: reports and windows, a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple, final
 
 import msgspec
@@ -117,8 +117,29 @@ class CommonCells:
             known = self._serves[auth_id] = tuple(found)
         return known
 
-    def cell(self, provider: ProviderId, agent: AgentProfiles, now: float) -> Cell | None:
-        """Return the common cell of a provider whose profiles look like this agent's; None where it must be its own.
+    def must_be_own(self, provider: ProviderId, agent: AgentProfiles) -> bool:
+        """Tell whether more than outlines and order decides a provider's cell for an agent."""
+        plan = self.plan(provider)
+        if plan.has_own_rules or not agent.is_whole:
+            return True
+        return plan.auth_id in agent.special or (plan.auth_id == CODEX and OPENAI in agent.special)
+
+    def own_providers(self, agent: AgentProfiles) -> list[ProviderId]:
+        """Return the providers whose cells must be an agent's own; some of them its stores may have no say in."""
+        found = [one for one in self.asked if self.plan(one).has_own_rules]
+        for auth_id in agent.special:
+            found += [*self.served_by(auth_id), *agent.strangers(self._index.known, auth_id)]
+        return list(dict.fromkeys(found))
+
+    def providers(self, agent: AgentProfiles) -> list[ProviderId]:
+        """Return the providers that an agent's stores may have a say in."""
+        found = dict.fromkeys(self.asked)
+        for auth_id in agent.by_auth():
+            found.update(dict.fromkeys(self.served_by(auth_id)))
+        return [*found, *agent.strangers(self._index.known)]
+
+    def cell(self, provider: ProviderId, agent: AgentProfiles, now: float) -> Cell:
+        """Return the cell of a provider whose profiles look like this agent's, whatever was reported of them.
 
         Args:
             provider: A normalised provider id.
@@ -126,10 +147,7 @@ class CommonCells:
             now: Epoch seconds.
         """
         plan = self.plan(provider)
-        places = agent.serving(plan.auth_id)
-        if plan.has_own_rules or not agent.are_plain(places):
-            return None
-        alone = self._shared.cells.get(provider)
+        places, alone = agent.serving(plan.auth_id), self._shared.cells.get(provider)
         if not places and not plan.names and alone is not None:
             return alone
         key = agent.key(provider, plan, places)
@@ -151,22 +169,30 @@ class CommonCells:
         self._cells[key] = _Known(cell, now, agent.outlines(provider, plan, places))
         return cell
 
-    def table(self, agent: AgentProfiles, now: float) -> CellTable | None:
-        """Return the table of an agent all of whose profiles look like this one's, if one is remembered."""
+    def known_table(self, agent: AgentProfiles, now: float) -> CellTable | None:
+        """Return the common cells of an agent all of whose profiles look like this one's, if they are remembered."""
         looks = agent.looks()
         known = self._tables.get(_hash(looks))
         if known is None or known.looks != looks or known.folded_at > now or _is_over(known.table.valid_until, now):
             return None
         return known.table
 
-    def new_table(self, agent: AgentProfiles, own: dict[ProviderId, Cell], now: float) -> CellTable:
-        """Return a table of cells, and remember it if all of them are common."""
+    def table(self, agent: AgentProfiles, now: float) -> CellTable:
+        """Return the common cells of every provider that has them, and remember them."""
+        known = self.known_table(agent, now)
+        if known is not None:
+            return known
+        own = {}
+        for provider in self.providers(agent):
+            if not self.plan(provider).has_own_rules:
+                cell = self.cell(provider, agent, now)
+                if cell is not self._shared.cells.get(provider):
+                    own[provider] = cell
         table = CellTable(self._shared, own)
-        if agent.is_plain and not self._reported and all(cell.is_common for cell in own.values()):
-            if len(self._tables) >= _MOST_TABLES:
-                self._tables.clear()
-            looks = agent.looks()
-            self._tables[_hash(looks)] = _KnownTable(table, now, looks)
+        if len(self._tables) >= _MOST_TABLES:
+            self._tables.clear()
+        looks = agent.looks()
+        self._tables[_hash(looks)] = _KnownTable(table, now, looks)
         return table
 
 
@@ -174,20 +200,27 @@ class CommonCells:
 class AgentProfiles:
     """The profiles that one agent sees, as far as common cells ask for them."""
 
-    __slots__ = ("_bare", "_by_auth", "_by_id", "_reported", "_usage", "is_plain", "is_whole", "view")
+    __slots__ = ("_bare", "_by_auth", "_by_id", "is_whole", "special", "view")
 
     def __init__(self, view: StoreView, reported: Reported) -> None:
         self.view = view
-        self._reported = reported
-        self._usage = dict(view.usage) if view.usage else {}
-        self.is_whole = not view.unread and not any(name.startswith(INLINE_PREFIX) for name in self._usage)
+        self._by_auth: dict[ProviderId, list[int]] | None = None
+        self._by_id: dict[str, int] | None = None
+        self._bare: StoreIndex | None = None
+        self.is_whole = not view.unread and not any(name.startswith(INLINE_PREFIX) for name, _ in view.usage)
         """Whether nothing but its profiles sets this agent apart from others: all its stores were read, and none says
         how the config's keys were used."""
-        self.is_plain = self.is_whole and not self._usage and not reported
-        """Whether nothing is known of the profiles' use either."""
-        self._by_auth: dict[ProviderId, list[int]] | None = None
-        self._by_id: dict[str, ProfileOutline] | None = None
-        self._bare: StoreIndex | None = None
+        self.special = self._find_special(reported) if view.usage or reported else frozenset()
+        """The alias-resolved providers for which it matters how the agent's own profiles fared."""
+
+    def forget_look_ups(self) -> None:
+        """Give back the memory of what can be made again."""
+        self._by_auth = self._by_id = self._bare = None
+
+    def strangers(self, known: Container[ProviderId], auth_id: ProviderId | None = None) -> list[ProviderId]:
+        """Return the providers of the profiles (of one alias-resolved provider) that nothing else names."""
+        found = {profile.outline.provider for profile in self.view.profiles} if auth_id is None else {auth_id}
+        return sorted(one for one in found if one not in known)
 
     def by_auth(self) -> dict[ProviderId, list[int]]:
         """Return the places of the profiles by alias-resolved provider."""
@@ -213,20 +246,6 @@ class AgentProfiles:
         profiles = self.view.profiles
         lent = [place for place in self.by_auth().get(OPENAI, ()) if profiles[place].outline.kind == "api_key"]
         return sorted((*own, *lent)) if lent else own
-
-    def are_plain(self, places: list[int]) -> bool:
-        """Tell whether outlines and order decide what these profiles are good for."""
-        if self.is_plain or not self.is_whole:
-            return self.is_plain
-        view = self.view
-        for place in places:
-            name = view.profiles[place].outline.id
-            windows = self._usage.get(name)
-            if windows is not None and (len(places) > 1 or not _says_nothing(windows)):
-                return False
-            if self._reported and ((view.main if view.inherited[place] else view.own), name) in self._reported:
-                return False
-        return True
 
     def key(self, provider: ProviderId, plan: Plan, places: list[int]) -> tuple[object, ...]:
         """Return what a common cell of a provider depends on."""
@@ -268,10 +287,30 @@ class AgentProfiles:
         asked = {provider, plan.auth_id, OPENAI} if plan.auth_id == CODEX else {provider, plan.auth_id}
         return [(one, ids) for one, ids in self.view.order if one in asked]
 
-    def _outline(self, name: str) -> ProfileOutline | None:
+    def _place(self, name: str) -> int | None:
         if self._by_id is None:
-            self._by_id = {profile.outline.id: profile.outline for profile in self.view.profiles}
+            self._by_id = {profile.outline.id: place for place, profile in enumerate(self.view.profiles)}
         return self._by_id.get(name)
+
+    def _outline(self, name: str) -> ProfileOutline | None:
+        place = self._place(name)
+        return self.view.profiles[place].outline if place is not None else None
+
+    def _find_special(self, reported: Reported) -> frozenset[ProviderId]:
+        view, by_auth = self.view, self.by_auth()
+        found: set[ProviderId] = set()
+        for name, windows in view.usage:
+            place = self._place(name)
+            if place is not None:
+                auth_id = auth_provider(view.profiles[place].outline.provider)
+                # of several the one used longest ago comes first; what a run of another provider is lent counts as one
+                if not _says_nothing(windows) or len(by_auth[auth_id]) > 1 or auth_id in (OPENAI, CODEX):
+                    found.add(auth_id)
+        for store, name in reported:
+            place = self._place(name)
+            if place is not None and (view.main if view.inherited[place] else view.own) == store:
+                found.add(auth_provider(view.profiles[place].outline.provider))
+        return frozenset(found)
 
 
 def _says_nothing(windows: Windows) -> bool:

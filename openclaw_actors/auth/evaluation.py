@@ -66,41 +66,53 @@ class Evaluation:
         return (*known, *sorted(extra)) if extra else tuple(known)
 
     def own_providers(self) -> list[ProviderId]:
-        """Return those of them whose answer may be another one than the shared one: of profiles, mostly."""
+        """Return those of them that are still to be folded, as far as that can be told beforehand."""
         if not self._agent.is_whole:
             return list(self.providers())
-        known, common = self.base.candidates, self.base.common
-        found = dict.fromkeys(common.asked)
-        for auth_id in self._agent.by_auth():
-            found.update(dict.fromkeys(common.served_by(auth_id)))
-        extra = {profile.provider for profile in self.view.profiles if profile.provider not in known}
-        return [*found, *sorted(extra)]
+        common = self.base.common
+        known = common.known_table(self._agent, self.now)
+        return common.own_providers(self._agent) if known is not None else common.providers(self._agent)
 
     def cell(self, provider: ProviderId) -> Cell:
         """Return the cell of a provider, folding it on the first call."""
         cell = self._own.get(provider)
-        if cell is None:
-            cell = self.base.common.cell(provider, self._agent, self.now) or self._folded(provider)
-            if cell is not self.base.shared.cells.get(provider):
-                self._own[provider] = cell
+        if cell is not None:
+            return cell
+        common = self.base.common
+        if not common.must_be_own(provider, self._agent):
+            return common.cell(provider, self._agent, self.now)
+        cell = self._folded(provider)
+        if cell is not self.base.shared.cells.get(provider):
+            self._own[provider] = cell
         return cell
 
     @property
     def is_complete(self) -> bool:
         """Whether every provider was folded already, by this agent or one that sees the same or what looks the same."""
-        if self._table is None and self._agent.is_plain:
-            self._table = self.base.common.table(self._agent, self.now)
+        if self._table is None and self._agent.is_whole:
+            common = self.base.common
+            if not self._agent.special and not common.own_providers(self._agent):
+                self._table = common.known_table(self._agent, self.now)
         return self._table is not None
 
     def table(self) -> CellTable:
         """Return all cells as a table; the same object on every call."""
-        if not self.is_complete:
-            # a sweep of a provider that has just gone may have left a cell of it
-            folded = {provider: self.cell(provider) for provider in self.own_providers()}
-            shared = self.base.shared.cells
-            own = {provider: cell for provider, cell in folded.items() if cell is not shared.get(provider)}
-            self._table = self.base.common.new_table(self._agent, own, self.now)
-        assert self._table is not None
+        if self.is_complete:
+            assert self._table is not None
+            return self._table
+        base, agent = self.base, self._agent
+        common = base.common.table(agent, self.now) if agent.is_whole else None
+        asked = base.common.own_providers(agent) if agent.is_whole else self.providers()
+        # a sweep of a provider that has just gone may have left a cell of it
+        folded = {provider: self.cell(provider) for provider in asked}
+        self._own = {one: cell for one, cell in folded.items() if cell is not base.shared.cells.get(one)}
+        if common is None or self._own:
+            below = common.own if common is not None else {}
+            self._table = CellTable(base.shared, {**below, **self._own})
+        else:
+            self._table = common
+        self._stored = None
+        agent.forget_look_ups()
         return self._table
 
     def applied_to(self, table: CellTable, providers: Iterable[ProviderId]) -> CellTable:

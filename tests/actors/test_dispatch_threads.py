@@ -249,9 +249,13 @@ def test_an_actor_may_stop_itself_and_others_without_a_deadlock(dispatcher: Thre
     """On an actor's own thread a stop doesn't wait for what that thread would have to do; it happens afterwards."""
     first, second = (dispatcher.spawn(Recorder, pooled=pooled, name=name) for name in ("first", "second"))
     actor = actor_of(first)
+    ended = threading.Semaphore(0)
+    dispatcher.on_death(lambda urn, name, reason: ended.release())
     first.tell(StopYourself(dispatcher, (second,)))
-    assert first.actor_stopped.wait(WAIT_S)
-    assert second.actor_stopped.wait(WAIT_S)
+    assert ended.acquire(timeout=WAIT_S)
+    assert ended.acquire(timeout=WAIT_S)
+    assert not first.is_alive()
+    assert not second.is_alive()
     assert actor.left == [2 if pooled else 1]
 
 

@@ -279,6 +279,7 @@ def test_an_agent_that_dies_in_a_sweep_has_its_scope_swept_again(make_rig: MakeR
     """The scope that a dead actor was working on is asked of its successor, and its attempt is answered."""
     rig = make_rig("main", "ops", strict=False, sweep_slice_checks=1)
     rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.files.write_profiles("ops", zai__me=api_key("zai"), groq__me=api_key("groq"))
     rig.begin()
     rig.step_until(
         lambda: any(name == "agent-ops" and isinstance(m, ContinueSweep) for name, m in rig.dispatcher.pending())

@@ -143,9 +143,8 @@ def _same(shared: Cell | None, own: Cell, view: StoreView) -> None:
 
 
 def test_agents_whose_profiles_look_alike_have_the_very_same_cells_and_no_secret_in_them() -> None:
-    """One cell for all, which holds neither a digest nor the name of a store; each agent's own reading of it has both."""
-    index = index_of()
     """One cell for all holds neither a digest nor a store's name; each agent's own reading of it has both."""
+    base = SharedEvaluation(index_of(), {}, NOW)
     first = StoreView((api_key("groq:a"), oauth("openai:b")), b"\0\0", StoreId("/agents/one"), MAIN)
     second = with_other_secrets(first, "/agents/two")
     tables = [Evaluation(base, view, {}, NOW).table() for view in (first, second)]

@@ -8,6 +8,7 @@ import contextlib
 import math
 import re
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 from msgspec import UNSET
@@ -148,12 +149,21 @@ def decode_profiles(
             return None
     profiles: list[ProfileFacts] = []
     dropped: list[tuple[str, str]] = []
+    digester = resolver.digester
     for profile_id, entry in entries.items():
-        found = (
-            _facts(profile_id, entry, resolver, "", "")
-            if isinstance(entry, _Entry)
-            else profile_facts(profile_id, entry, resolver)
-        )
+        if type(entry) is _Entry:
+            key = entry.key
+            if type(key) is str and entry.type == "api_key" and entry.keyRef is UNSET and type(entry.provider) is str:
+                # most of them: a key that stands there as it is
+                text = key.strip()
+                if entry.expires is UNSET and is_plain(text):
+                    outline = literal_outline(profile_id, entry.provider, "api_key", None)
+                    if outline is not None:
+                        profiles.append(ProfileFacts(outline, digester(text)))
+                        continue
+            found = _facts(profile_id, entry, resolver, "", "")
+        else:
+            found = profile_facts(profile_id, cast("msgspec.Raw", entry), resolver)
         if isinstance(found, str):
             dropped.append((profile_id, found))
         else:
