@@ -59,6 +59,27 @@ class _Known(NamedTuple):
     """What the cell's key has the ids of: as long as they are kept, their ids are theirs."""
 
 
+class _Template(NamedTuple):
+    """A cell of one profile, with which the cells of profiles differ that expire at another time by that alone."""
+
+    cell: Cell
+    outline: ProfileOutline
+
+    def moved(self, outline: ProfileOutline, now: float) -> Cell | None:
+        """Return the cell of a profile that expires at another time; None when time has changed it by then."""
+        cell, expires_ms = self.cell, outline.expires_ms
+        assert cell.valid_until is not None
+        assert expires_ms is not None
+        margin_s = round(cell.valid_until - (self.outline.expires_ms or 0.0) / 1000, 3)
+        ends_at = expires_ms / 1000 + margin_s
+        if ends_at <= now:
+            return None
+        (candidate,) = cell.candidates
+        evidence = msgspec.structs.replace(candidate.evidence, expires_at=expires_ms / 1000)
+        candidate = msgspec.structs.replace(candidate, evidence=evidence, changes_at=ends_at)
+        return msgspec.structs.replace(cell, evidence=evidence, valid_until=ends_at, candidates=(candidate,))
+
+
 class _KnownTable(NamedTuple):
     table: CellTable
     folded_at: float
@@ -69,7 +90,18 @@ class _KnownTable(NamedTuple):
 class CommonCells:
     """The common cells over one set of shared facts. For one thread at a time; dropped with the facts."""
 
-    __slots__ = ("_candidates", "_cells", "_index", "_plans", "_reported", "_serves", "_shared", "_tables", "asked")
+    __slots__ = (
+        "_candidates",
+        "_cells",
+        "_index",
+        "_plans",
+        "_reported",
+        "_serves",
+        "_shared",
+        "_tables",
+        "_templates",
+        "asked",
+    )
 
     def __init__(
         self,
@@ -87,6 +119,7 @@ class CommonCells:
         self._plans: dict[ProviderId, Plan] = {}
         self._serves: dict[ProviderId, tuple[ProviderId, ...]] = {}
         self._cells: dict[tuple[object, ...], _Known] = {}
+        self._templates: dict[tuple[object, ...], _Template] = {}
         self._tables: dict[int, _KnownTable] = {}
         self.asked = tuple(one for one in index.answered if (plan := self.plan(one)).names or plan.has_own_rules)
         """The known providers whose cell an agent's stores may decide without a profile of it: the config names one, or
@@ -154,7 +187,14 @@ class CommonCells:
         known = self._cells.get(key)
         if known is not None and known.folded_at <= now and not _is_over(known.cell.valid_until, now):
             return known.cell
-        stored = profile_candidates(provider, self._index, agent.bare_index(), now)
+        lone = agent.view.profiles[places[0]].outline if len(places) == 1 and not plan.names else None
+        template_key = _but_for_expiry(key, lone) if lone is not None and not agent.view.order else None
+        template = self._templates.get(template_key) if template_key is not None else None
+        if template is not None and lone is not None:
+            cell = template.moved(lone, now)
+            if cell is not None:
+                return cell
+        stored = profile_candidates(provider, self._index, agent.bare_index(provider, plan, places), now)
         if not stored and alone is not None:
             cell = alone
         else:
@@ -166,6 +206,12 @@ class CommonCells:
             cell = msgspec.structs.replace(cell, is_common=True)
         if len(self._cells) >= _MOST_CELLS:
             self._cells.clear()
+            self._templates.clear()
+        if template_key is not None and lone is not None and lone.expires_ms and len(cell.candidates) == 1:
+            if cell.valid_until is not None:
+                self._templates[template_key] = _Template(cell, lone)
+            elif template is not None:
+                return cell  # what has expired is not worth remembering
         self._cells[key] = _Known(cell, now, agent.outlines(provider, plan, places))
         return cell
 
@@ -200,13 +246,13 @@ class CommonCells:
 class AgentProfiles:
     """The profiles that one agent sees, as far as common cells ask for them."""
 
-    __slots__ = ("_bare", "_by_auth", "_by_id", "is_whole", "special", "view")
+    __slots__ = ("_by_auth", "_by_id", "_used", "is_whole", "special", "view")
 
     def __init__(self, view: StoreView, reported: Reported) -> None:
         self.view = view
         self._by_auth: dict[ProviderId, list[int]] | None = None
         self._by_id: dict[str, int] | None = None
-        self._bare: StoreIndex | None = None
+        self._used: dict[str, int] | None = None
         self.is_whole = not view.unread and not any(name.startswith(INLINE_PREFIX) for name, _ in view.usage)
         """Whether nothing but its profiles sets this agent apart from others: all its stores were read, and none says
         how the config's keys were used."""
@@ -215,7 +261,7 @@ class AgentProfiles:
 
     def forget_look_ups(self) -> None:
         """Give back the memory of what can be made again."""
-        self._by_auth = self._by_id = self._bare = None
+        self._by_auth = self._by_id = self._used = None
 
     def strangers(self, known: Container[ProviderId], auth_id: ProviderId | None = None) -> list[ProviderId]:
         """Return the providers of the profiles (of one alias-resolved provider) that nothing else names."""
@@ -255,9 +301,11 @@ class AgentProfiles:
             if len(places) == 1:
                 place = places[0]
                 return provider, id(profiles[place].outline), inherited[place]
-            return (provider, *((id(profiles[place].outline), inherited[place]) for place in places))
+            seen = [(id(profiles[place].outline), inherited[place]) for place in places]
+            return provider, self._ranks(places), *seen
         return (
             provider,
+            self._ranks(places),
             *((id(profiles[place].outline), inherited[place]) for place in places),
             tuple(id(self._outline(name)) for name in plan.names),
             tuple(
@@ -265,23 +313,51 @@ class AgentProfiles:
             ),
         )
 
+    def _ranks(self, places: list[int]) -> tuple[int, ...]:
+        """Return the order in which profiles were used: of several the one used longest ago comes first."""
+        if not self.view.usage or len(places) < 2:
+            return ()
+        used = [self._last_used(place) for place in places]
+        order = sorted(set(used))
+        return tuple(order.index(one) for one in used)
+
+    def _last_used(self, place: int) -> int:
+        if self._used is None:
+            self._used = {name: windows.last_used or 0 for name, windows in self.view.usage}
+        return self._used.get(self.view.profiles[place].outline.id, 0)
+
     def outlines(self, provider: ProviderId, plan: Plan, places: list[int]) -> tuple[ProfileOutline | None, ...]:
         """Return the outlines whose ids are in the key of a common cell."""
-        named = [*plan.names, *(name for _, ids in self._orders(provider, plan) for name in ids)]
+        named = self._names(provider, plan)
         return (*(self.view.profiles[place].outline for place in places), *(self._outline(name) for name in named))
 
     def looks(self) -> tuple[object, ...]:
         """Return what a table of common cells depends on."""
         view = self.view
-        return view.inherited, view.order, *[profile.outline for profile in view.profiles]
+        groups = self.by_auth().values() if view.usage else ()
+        ranks = tuple(self._ranks(places) for places in groups if len(places) > 1)
+        return view.inherited, (view.order, ranks), *[profile.outline for profile in view.profiles]
 
-    def bare_index(self) -> StoreIndex:
-        """Return look-ups over the profiles without secrets and usage, in a store that stands for any."""
-        if self._bare is None:
-            view = self.view
-            bare = tuple(ProfileFacts(profile.outline) for profile in view.profiles)
-            self._bare = StoreIndex(StoreView(bare, view.inherited, OWN_STORE, view.main, view.order))
-        return self._bare
+    def bare_index(self, provider: ProviderId, plan: Plan, places: list[int]) -> StoreIndex:
+        """Return look-ups over the profiles that a cell depends on, without secrets, in a store that stands for any."""
+        view, profiles = self.view, self.view.profiles
+        named = (self._place(name) for name in self._names(provider, plan))
+        asked = sorted({*places, *(place for place in named if place is not None)})
+        return StoreIndex(
+            StoreView(
+                tuple(ProfileFacts(profiles[place].outline) for place in asked),
+                bytes(view.inherited[place] for place in asked),
+                OWN_STORE,
+                view.main,
+                view.order,
+                usage=tuple((profiles[place].outline.id, Windows(last_used=self._last_used(place))) for place in asked)
+                if view.usage and len(asked) > 1
+                else (),
+            )
+        )
+
+    def _names(self, provider: ProviderId, plan: Plan) -> list[str]:
+        return [*plan.names, *(name for _, ids in self._orders(provider, plan) for name in ids)]
 
     def _orders(self, provider: ProviderId, plan: Plan) -> list[tuple[ProviderId, tuple[str, ...]]]:
         asked = {provider, plan.auth_id, OPENAI} if plan.auth_id == CODEX else {provider, plan.auth_id}
@@ -297,20 +373,25 @@ class AgentProfiles:
         return self.view.profiles[place].outline if place is not None else None
 
     def _find_special(self, reported: Reported) -> frozenset[ProviderId]:
-        view, by_auth = self.view, self.by_auth()
+        view = self.view
         found: set[ProviderId] = set()
         for name, windows in view.usage:
-            place = self._place(name)
+            place = self._place(name) if not _says_nothing(windows) else None
             if place is not None:
-                auth_id = auth_provider(view.profiles[place].outline.provider)
-                # of several the one used longest ago comes first; what a run of another provider is lent counts as one
-                if not _says_nothing(windows) or len(by_auth[auth_id]) > 1 or auth_id in (OPENAI, CODEX):
-                    found.add(auth_id)
+                found.add(auth_provider(view.profiles[place].outline.provider))
         for store, name in reported:
             place = self._place(name)
             if place is not None and (view.main if view.inherited[place] else view.own) == store:
                 found.add(auth_provider(view.profiles[place].outline.provider))
         return frozenset(found)
+
+
+def _but_for_expiry(key: tuple[object, ...], outline: ProfileOutline) -> tuple[object, ...] | None:
+    """Return a key that is the same for profiles that differ in their expiry alone; None for those that have none."""
+    if not outline.expires_ms:
+        return None
+    held = (outline.has_access, outline.has_refresh, outline.has_sidecar)
+    return key[0], key[-1], outline.id, outline.kind, held, outline.key
 
 
 def _says_nothing(windows: Windows) -> bool:
