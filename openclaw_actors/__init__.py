@@ -6,9 +6,10 @@ use (PEP 562).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+"""What `typing` has: importing that takes longer than all the rest of an interpreter's start."""
 
 if TYPE_CHECKING:
     from openclaw_actors.auth.verdict import Evidence, State, Verdict

@@ -41,7 +41,11 @@ class Reads:
             if auth is None:
                 return False
         if model is None:
-            flag = auth.table.flag(provider)
+            # what `CellTable.flag` does, without the call: it is a third of the time
+            table = auth.table
+            flag = table.own_flags.get(provider)
+            if flag is None:
+                flag = table.shared_flags.get(provider)
             if flag is not None:
                 return flag
         return auth.has_auth(provider, model)

@@ -57,7 +57,7 @@ class CellTable:
     Agents that see the same sources hold the very same table. Never changed once made.
     """
 
-    __slots__ = ("_own_flags", "_shared_cells", "_shared_flags", "own", "shared", "valid_until")
+    __slots__ = ("_shared_cells", "own", "own_flags", "shared", "shared_flags", "valid_until")
 
     def __init__(self, shared: SharedCells, own: dict[ProviderId, Cell]) -> None:
         self.shared = shared
@@ -65,8 +65,9 @@ class CellTable:
         self.own = own
         """Cells that a store has a say in; they win."""
         self._shared_cells: dict[str, Cell] = shared.cells  # type: ignore[assignment]  # a ProviderId is a str
-        self._shared_flags = shared.flags
-        self._own_flags: dict[str, bool] = {provider: cell.has_auth for provider, cell in own.items()}
+        self.shared_flags = shared.flags
+        self.own_flags: dict[str, bool] = {provider: cell.has_auth for provider, cell in own.items()}
+        """Whether each of its own cells has auth; where there is none, `shared_flags` says it."""
         moments = [moment for moment in (shared.valid_until, earliest(own.values())) if moment is not None]
         self.valid_until = min(moments, default=None)
         """The first moment at which time alone changes one of the answers, in epoch seconds."""
@@ -78,8 +79,8 @@ class CellTable:
 
     def flag(self, provider: str) -> bool | None:
         """Return whether a normalised provider id has auth; None when there is no such cell."""
-        flag = self._own_flags.get(provider)
-        return flag if flag is not None else self._shared_flags.get(provider)
+        flag = self.own_flags.get(provider)
+        return flag if flag is not None else self.shared_flags.get(provider)
 
     def __iter__(self) -> Iterator[ProviderId]:
         yield from self.shared.cells
