@@ -2,7 +2,8 @@
 slow.
 
 `no-prewarm` sweeps on each call: it reads the agent's store, main's and the logins of other programs, and folds what is
-asked for. Config, environment and catalogue it reads once and keeps, as if they never changed, which is in its favour.
+asked for. Config, environment and catalogue, with its rows encoded, it reads once and keeps, as if they never changed,
+which is in its favour.
 `ttl-10s` keeps each answer of it for ten seconds.
 """
 
@@ -19,8 +20,8 @@ from openclaw_actors.catalog.load import load_catalog
 from openclaw_actors.home.facts import CliFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.home.stores.merge import StoreView, merge
-from openclaw_actors.ids import AgentId, ProviderId, Revision, StoreId
-from openclaw_actors.listing.listing import Listing, build_listing
+from openclaw_actors.ids import AgentId, ProviderId, StoreId
+from openclaw_actors.listing.shelves import Shelf
 
 TTL_S = 10.0
 """For how long `ttl-10s` keeps an answer, in seconds."""
@@ -34,6 +35,7 @@ class NoPrewarm:
         self._reader = HomeReader(crowd.path, env=crowd.env)
         self._home = self._reader.read_home()
         self._catalog = load_catalog(self._home.config)
+        self._shelf = Shelf(self._catalog, self._home.config, (), None)
         self._stores = {agent.id: StoreId(agent.agent_dir) for agent in self._home.config.agents}
         self._logins: tuple[CliFacts, ...] | None = None
         self._shared = self._current_shared()
@@ -43,19 +45,10 @@ class NoPrewarm:
         shared = self._current_shared()
         return check(ProviderId(provider), shared.index, self._view(agent_id), {}, time.time()).has_auth
 
-    def listing(self, agent_id: str, view: str) -> Listing:
-        """Sweep all providers of an agent and build its list of models."""
-        shared, agent = self._current_shared(), AgentId(agent_id)
-        table = Evaluation(shared, self._view(agent_id), {}, time.time()).table()
-        return build_listing(
-            self._catalog,
-            self._home.config,
-            table,
-            agent_id=agent,
-            revision=Revision(0),
-            agent_dir=self._stores[agent],
-            view=view,
-        )
+    def listing(self, agent_id: str, view: str) -> bytes:
+        """Sweep all providers of an agent and return its list of models as JSON."""
+        table = Evaluation(self._current_shared(), self._view(agent_id), {}, time.time()).table()
+        return self._shelf.arranged(table, None, view).encoded.whole()
 
     def _view(self, agent_id: str) -> StoreView:
         own, main = self._stores[AgentId(agent_id)], StoreId(self._home.config.main_store)

@@ -43,7 +43,19 @@ class AgentAuth:
     thread.
     """
 
-    __slots__ = ("_shown_in", "_wants", "agent", "generation", "home", "newer", "revision", "stale", "table", "view")
+    __slots__ = (
+        "_shown_in",
+        "_wants",
+        "agent",
+        "generation",
+        "home",
+        "listings",
+        "newer",
+        "revision",
+        "stale",
+        "table",
+        "view",
+    )
 
     def __init__(
         self,
@@ -74,6 +86,8 @@ class AgentAuth:
         """The merged facts of the stores that the agent sees; secret-free."""
         self.home = home
         """The config and model rows that these answers go with: what is listed follows from these answers alone."""
+        self.listings: dict[tuple[ProviderId | None, str], Any] | None = None
+        """Lists of models that were asked for, by provider and view; `listing/shelves.py` keeps them here."""
         self._wants = wants
         self._shown_in = shown_in
 

@@ -11,7 +11,8 @@ from openclaw_actors.home.facts import AgentConfig
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import AgentId, Generation, Revision
-from openclaw_actors.listing.listing import Listing, build_listing
+from openclaw_actors.listing.listing import Listing
+from openclaw_actors.listing.shelves import Shelves, empty_listing
 from openclaw_actors.prepared import NOT_WARMED, AgentAuth, PreparedMap, bare_verdict
 from openclaw_actors.runtime import Runtime
 
@@ -25,6 +26,7 @@ class Reads:
         self._agents: dict[str, AgentAuth] = prepared.agents  # type: ignore[assignment]  # an AgentId is a str
         self._struck = runtime.struck
         self._struck_cells = runtime.struck.cells
+        self._shelves: Shelves | None = None
         self._stopped = False
 
     def has_auth(self, provider: str, *, agent_id: str | None = None, model: str | None = None) -> bool:
@@ -109,7 +111,8 @@ class Reads:
         return tuple(agent.id for agent in config.agents) if config is not None else ()
 
     def models(self, *, agent_id: str | None = None, provider: str | None = None, view: str = "default") -> Listing:
-        """Return the models that an agent is shown, and what is hidden, with reasons. No I/O, no lock.
+        """Return the models that an agent is shown, and what is hidden, with reasons. No I/O, no lock; the same object
+        until the agent's answers change.
 
         Raises:
             ValueError: A view other than `default`, `configured` and `all`.
@@ -117,20 +120,11 @@ class Reads:
         auth = self.snapshot(agent_id)
         home = auth.home
         if home is None:
-            if view not in ("default", "configured", "all"):
-                raise ValueError(f"unknown view {view!r}: one of default, configured, all")
-            normal = None if provider is None else normalise_provider(provider)
-            return Listing(auth.agent_id, auth.revision, view, normal, (), (), 0)
-        return build_listing(
-            home.catalog,
-            home.home.config,
-            auth.table,
-            agent_id=auth.agent_id,
-            revision=auth.revision,
-            agent_dir=auth.agent_dir or None,
-            provider=provider,
-            view=view,
-        )
+            return empty_listing(auth, provider, view)
+        shelves = self._shelves
+        if shelves is None or shelves.home is not home:
+            shelves = self._shelves = Shelves(home)
+        return shelves.listing(auth, provider, view)
 
     def model_count(self, provider: str, *, agent_id: str | None = None) -> int:
         """Return how many models the catalogue has of a provider, for this agent."""

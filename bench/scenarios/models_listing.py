@@ -1,10 +1,11 @@
 """Models listing: the service call behind `/models`, warmed: `models(view="all")` and its JSON, for one agent.
 
-Inside the clock: the call and the bytes of a JSON array of its rows. Outside: HTTP, and whatever the first call alone
-has to do. The floor joins the very same rows, encoded before, into the very same bytes. `no-prewarm` reads the stores
-and logins, folds all providers, builds the list and encodes it, on each call; it keeps config, environment and
-catalogue, which `no-prewarm, nothing kept` reads too. All take turns in one process; a round is a fresh process. A
-few agents are asked in turn.
+Inside the clock: the call and the bytes of a JSON array of its rows. Outside: HTTP, and what only the first call after
+a change of the agent's answers does: arranging the rows of each provider, which is measured beside it (`ours, first
+after a change`). The floor joins the very same rows, encoded before, into the very same bytes. `no-prewarm` has nothing
+that tells it of changes: each call reads config, environment, catalogue, logins and stores, folds all providers, builds
+the list and encodes it. `no-prewarm, config kept` reads just logins and stores, as if nothing else ever changed, and
+has its rows encoded. All take turns in one process; a round is a fresh process. A few agents are asked in turn.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from bench.crowd import Crowd
 from bench.results import Role
 from bench.samples import series_of_rounds
 from openclaw_actors import AuthSupervisor
+from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.catalog.load import built_in_rows
-from openclaw_actors.listing.listing import Listing
+from openclaw_actors.listing.shelves import Shelf
 
 _AGENTS = 8
 """How many agents are asked in turn."""
@@ -53,16 +55,13 @@ class ListFigures(msgspec.Struct):
     """What a child measured, in microseconds per call."""
 
     ours: list[float] = []
+    first: list[float] = []
+    """With answers that nobody has asked a list of yet."""
     floor: list[float] = []
+    config_kept: list[float] = []
     no_prewarm: list[float] = []
-    nothing_kept: list[float] = []
     size: int = 0
     """Of the JSON, in bytes."""
-
-
-def listing_json(listing: Listing) -> bytes:
-    """Return the rows of a list as a JSON array."""
-    return msgspec.json.encode(listing.rows)
 
 
 def measure(order: Order) -> ListFigures:
@@ -79,6 +78,9 @@ def measure(order: Order) -> ListFigures:
         rows = {agent: supervisor.models(agent_id=agent, view="all").rows for agent in agents}
         encoded = {agent: [msgspec.json.encode(row) for row in rows[agent]] for agent in agents}
         sweeper = NoPrewarm(crowd)
+        home = supervisor.snapshot(agents[0]).home
+        assert home is not None
+        shelf = Shelf(home.catalog, home.home.config, (), None)
         found.size = len(_ours(supervisor, agents[0]))
         for at in range(wanted.calls):
             agent = agents[at % len(agents)]
@@ -86,13 +88,18 @@ def measure(order: Order) -> ListFigures:
             floor, joined = _timed(partial(_join, encoded[agent]))
             if len(rows[agent]) != wanted.models or text != joined:
                 raise RuntimeError(f"{len(rows[agent])} models, not {wanted.models}; same bytes: {text == joined}")
+            table = supervisor.snapshot(agent).table
+            first, again = _timed(partial(_first, shelf, CellTable(table.shared, table.own)))
+            if again != text:
+                raise RuntimeError("the first list after a change is another one")
             found.ours.append(ours)
+            found.first.append(first)
             found.floor.append(floor)
         for at in range(wanted.sweeps):
             agent = agents[at % len(agents)]
             for call, times in (
-                (partial(_sweep, sweeper, agent), found.no_prewarm),
-                (partial(_sweep_all, crowd, agent), found.nothing_kept),
+                (partial(_sweep, sweeper, agent), found.config_kept),
+                (partial(_sweep_all, crowd, agent), found.no_prewarm),
             ):
                 took, text = _timed(call)
                 if len(text) != found.size:
@@ -102,7 +109,11 @@ def measure(order: Order) -> ListFigures:
 
 
 def _ours(supervisor: AuthSupervisor, agent: str) -> bytes:
-    return listing_json(supervisor.models(agent_id=agent, view="all"))
+    return supervisor.models(agent_id=agent, view="all").json()
+
+
+def _first(shelf: Shelf, table: CellTable) -> bytes:
+    return shelf.arranged(table, None, "all").encoded.whole()
 
 
 def _join(rows: list[bytes]) -> bytes:
@@ -110,7 +121,7 @@ def _join(rows: list[bytes]) -> bytes:
 
 
 def _sweep(sweeper: NoPrewarm, agent: str) -> bytes:
-    return listing_json(sweeper.listing(agent, "all"))
+    return sweeper.listing(agent, "all")
 
 
 def _sweep_all(crowd: Crowd, agent: str) -> bytes:
@@ -133,20 +144,22 @@ def run(context: Context, parameters: Parameters) -> None:
         crowd = context.crowd(f"home-{agents}", agents=agents, profiles=parameters.profiles, extra_models=max(0, extra))
         order = Order(crowd, parameters)
         (rounds,) = context.interleave({"all variants": context.each_in_child(measure, order)}).values()
-        ours, floor, sweeps, cold_sweeps = (
+        ours, first, floor, sweeps, cold_sweeps = (
             series_of_rounds(variant, role, "time per listing", "µs", values, agents)
             for variant, role, values in (
                 ("ours", Role.OURS, [one.ours for one in rounds]),
+                ("ours, first after a change", Role.OURS, [one.first for one in rounds]),
                 ("join of encoded rows", Role.FLOOR, [one.floor for one in rounds]),
+                ("no-prewarm, config kept", Role.BASELINE, [one.config_kept for one in rounds]),
                 ("no-prewarm", Role.BASELINE, [one.no_prewarm for one in rounds]),
-                ("no-prewarm, nothing kept", Role.BASELINE, [one.nothing_kept for one in rounds]),
             )
         )
-        measured.series += [ours, floor, sweeps, cold_sweeps, *context.peer_series(crowd)]
+        measured.series += [ours, first, floor, sweeps, cold_sweeps, *context.peer_series(crowd)]
         pairs = [
             statistics.median(mine / least for mine, least in zip(one.ours, one.floor, strict=True)) for one in rounds
         ]
         measured.add_pairs("ratio_to_join", ours.variant, floor.variant, pairs, agents)
-        measured.add_ratio("faster_than_no_prewarm", sweeps, ours)
-        measured.add_ratio("faster_than_no_prewarm_nothing_kept", cold_sweeps, ours)
+        measured.add_ratio("ratio_to_join, first after a change", first, floor)
+        measured.add_ratio("faster_than_no_prewarm_config_kept", sweeps, ours)
+        measured.add_ratio("faster_than_no_prewarm", cold_sweeps, ours)
         measured.notes.append(f"{parameters.models} models are {rounds[0].size:,} bytes of JSON")

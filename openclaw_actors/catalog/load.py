@@ -74,6 +74,10 @@ class Catalog:
                     return rows  # type: ignore[no-any-return]
         return self._shared.get(provider, ())  # type: ignore[call-overload, no-any-return]
 
+    def has_own_rows(self, agent_dir: str) -> bool:
+        """Tell whether the agents of a dir have a file of models of their own."""
+        return agent_dir in self._own
+
     def count(self, provider: str, agent_dir: str | None = None) -> int:
         """Return how many models a provider has, in any spelling."""
         return len(self.rows_of(normalise_provider(provider), agent_dir))

@@ -1,19 +1,17 @@
-"""The list of models that an agent is shown, with the hidden ones counted and explained."""
+"""The list of models that an agent is shown, with the hidden ones counted and explained: what it is.
+
+`shelves.py` makes it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import Protocol
+from typing import Protocol, final
 
 import msgspec
 
 from openclaw_actors.auth.verdict import State
-from openclaw_actors.catalog.load import Catalog
-from openclaw_actors.catalog.rows import ModelRow, dedupe_key
-from openclaw_actors.home.facts import ConfigFacts
-from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.ids import AgentId, ProviderId, Revision
-from openclaw_actors.listing.visibility import LEGACY_RUNTIME_PROVIDERS, Policy, policy_of
 
 DEFAULT_LIMIT = 20
 """Models on a page when nothing else is asked for (commands-models.ts @ OpenClaw 2026.5.22)."""
@@ -33,6 +31,8 @@ class CellLike(Protocol):
     def reason(self) -> str: ...
     @property
     def next_step(self) -> str: ...
+    @property
+    def models(self) -> tuple[tuple[str, CellLike], ...]: ...
     def for_model(self, model: str | None) -> CellLike:
         """Return the cell of one model."""
 
@@ -75,6 +75,37 @@ class HiddenProvider(msgspec.Struct, frozen=True, gc=False):
     next_step: str
 
 
+@final
+class Encoded:
+    """JSON of rows, encoded provider by provider before, and joined when somebody asks. Safe on any thread."""
+
+    __slots__ = ("_parts", "_whole")
+
+    def __init__(self, parts: tuple[bytes, ...]) -> None:
+        self._parts = parts
+        self._whole: bytes | None = None
+
+    def whole(self) -> bytes:
+        """Return the JSON array of all rows; two threads that race just join twice."""
+        whole = self._whole
+        if whole is None:
+            whole = self._whole = b"[" + b",".join(self._parts) + b"]"
+        return whole
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Encoded) and self.whole() == other.whole()
+
+    def __hash__(self) -> int:
+        return hash(self.whole())
+
+    def __repr__(self) -> str:
+        return f"Encoded({len(self._parts)} parts)"
+
+
+NOTHING = Encoded(())
+"""No rows at all."""
+
+
 class Listing(msgspec.Struct, frozen=True):
     """What one agent is shown. Immutable; safe on any thread."""
 
@@ -90,6 +121,14 @@ class Listing(msgspec.Struct, frozen=True):
     """Sorted by provider."""
     total: int
     """How many models there are in `rows`."""
+    encoded: Encoded
+    """The same rows as JSON."""
+
+    def json(self) -> bytes:
+        """Return the rows as a JSON array, in UTF-8; the same object at each call, and for each agent that is shown the
+        same.
+        """
+        return self.encoded.whole()
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -111,63 +150,6 @@ class Page(msgspec.Struct, frozen=True):
         return 1 <= self.page <= self.pages
 
 
-class _Bare(msgspec.Struct, frozen=True):
-    """Stands for a provider that has no cell."""
-
-    state: State
-    reason: str
-    has_auth: bool = False
-    next_step: str = ""
-
-    def for_model(self, model: str | None) -> _Bare:
-        return self
-
-
-_NOT_WARMED = _Bare(State.UNKNOWN, "not warmed")
-_MISSING = _Bare(State.MISSING, "no source has a credential for it")
-_LEGACY_REASON = "an old runtime id that is never listed"
-_ALLOWLIST_REASON = "left out by the allowlist (agents.defaults.models)"
-
-
-def build_listing(
-    catalog: Catalog,
-    config: ConfigFacts,
-    cells: Cells,
-    *,
-    agent_id: AgentId,
-    revision: Revision,
-    agent_dir: str | None,
-    provider: str | None = None,
-    view: str = "default",
-) -> Listing:
-    """Return the models that an agent is shown. Pure; about a millisecond for the whole catalogue.
-
-    Raises ValueError for a view that doesn't exist.
-    """
-    if view not in ("default", "configured", "all"):
-        raise ValueError(f"unknown view {view!r}: one of default, configured, all")
-    policy = policy_of(config, catalog, agent_id, agent_dir)
-    only = None if provider is None else normalise_provider(provider)
-    made_up: dict[ProviderId, dict[str, ModelRow]] = {}
-    for owner, row in policy.named:
-        if catalog.find(f"{owner}/{row.id}", agent_dir) is None:
-            made_up.setdefault(owner, {})[dedupe_key(owner, row.id)] = row
-    asked = sorted({*catalog.providers, *made_up}) if only is None else [only]
-    blank: CellLike = _MISSING if len(cells) else _NOT_WARMED
-    listed: list[ListedModel] = []
-    hidden: list[HiddenProvider] = []
-    for one in asked:
-        rows = catalog.rows_of(one, agent_dir)
-        if one in made_up:
-            rows = tuple(sorted((*rows, *made_up[one].values()), key=lambda row: row.id))
-        cell = cells.get(one) or blank
-        shown = rows if view == "all" else _shown(policy, one, rows, has_auth=cell.has_auth)
-        _list_rows(listed, policy, shown, cell)
-        if len(shown) < len(rows):
-            hidden.append(_hidden(policy, one, rows, shown, cell))
-    return Listing(agent_id, revision, view, only, tuple(listed), tuple(hidden), len(listed))
-
-
 def page(listing: Listing, number: int = 1, limit: int = DEFAULT_LIMIT) -> Page:
     """Return one page of a list; the limit is held between 1 and 100. A page outside is empty, `in_range` False."""
     size = max(1, min(limit, MAX_LIMIT))
@@ -175,43 +157,3 @@ def page(listing: Listing, number: int = 1, limit: int = DEFAULT_LIMIT) -> Page:
     start = (number - 1) * size
     rows = listing.rows[start : start + size] if 1 <= number <= pages else ()
     return Page(rows, number, pages, size, listing.total, start + 1 if rows else 0)
-
-
-def _shown(policy: Policy, provider: ProviderId, rows: tuple[ModelRow, ...], *, has_auth: bool) -> tuple[ModelRow, ...]:
-    if policy.shows_all_of(provider, has_auth=has_auth):
-        return rows
-    return tuple(row for row in rows if policy.shows(provider, dedupe_key(provider, row.id), has_auth=has_auth))
-
-
-def _list_rows(listed: list[ListedModel], policy: Policy, rows: tuple[ModelRow, ...], cell: CellLike) -> None:
-    configured = policy.configured
-    for row in rows:
-        of_model = cell.for_model(row.id)
-        has_auth = of_model.has_auth
-        listed.append(
-            ListedModel(
-                row.key,
-                row.provider,
-                row.id,
-                row.name,
-                of_model.state,
-                has_auth,
-                "" if has_auth else of_model.reason,
-                dedupe_key(row.provider, row.id) in configured,
-                row.context_window,
-            )
-        )
-
-
-def _hidden(
-    policy: Policy, provider: ProviderId, rows: tuple[ModelRow, ...], shown: tuple[ModelRow, ...], cell: CellLike
-) -> HiddenProvider:
-    seen = {row.key for row in shown}
-    left = [row for row in rows if row.key not in seen]
-    count = len(left)
-    if provider in LEGACY_RUNTIME_PROVIDERS:
-        return HiddenProvider(provider, count, cell.state, _LEGACY_REASON, "")
-    if cell.has_auth or not any(policy.admits(provider, dedupe_key(provider, row.id)) for row in left):
-        step = f'Add "{provider}/*" to agents.defaults.models to show them'
-        return HiddenProvider(provider, count, cell.state, _ALLOWLIST_REASON, step)
-    return HiddenProvider(provider, count, cell.state, cell.reason, cell.next_step)

@@ -13,7 +13,7 @@ from openclaw_actors.catalog.load import Catalog
 from openclaw_actors.catalog.rows import ModelRow, dedupe_key, model_key
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.providers import normalise_provider
-from openclaw_actors.ids import AgentId, ProviderId
+from openclaw_actors.ids import ProviderId
 
 View = Literal["default", "configured", "all"]
 """`default`: what a user can pick; `configured`: the same (as in 2026.5.22); `all`: the whole catalogue."""
@@ -72,9 +72,11 @@ class Policy(msgspec.Struct, frozen=True):
         return self.allow_any or provider in self.wildcards or provider in CLI_RUNTIME_PROVIDERS
 
 
-def policy_of(config: ConfigFacts, catalog: Catalog, agent_id: AgentId, agent_dir: str | None = None) -> Policy:
-    """Return the policy of one agent."""
-    refs = _selected_refs(config, agent_id) or (DEFAULT_MODEL,)
+def policy_of(
+    config: ConfigFacts, catalog: Catalog, model_refs: tuple[str, ...], agent_dir: str | None = None
+) -> Policy:
+    """Return the policy of the agents whose own config selects these models."""
+    refs = tuple(dict.fromkeys((*model_refs, *config.default_model_refs))) or (DEFAULT_MODEL,)
     selected = [row for ref in refs if (row := _row_of(ref, catalog, agent_dir)) is not None]
     wildcards = {normalise_provider(key.strip()[:-2]) for key in config.allowlist if key.strip().endswith("/*")}
     exact = [
@@ -92,11 +94,6 @@ def policy_of(config: ConfigFacts, catalog: Catalog, agent_id: AgentId, agent_di
         selected=frozenset(dedupe_key(row.provider, row.id) for row in selected),
         named=tuple((row.provider, row) for row in (*exact, *selected)),
     )
-
-
-def _selected_refs(config: ConfigFacts, agent_id: AgentId) -> tuple[str, ...]:
-    own = next((agent.model_refs for agent in config.agents if agent.id == agent_id), ())
-    return tuple(dict.fromkeys((*own, *config.default_model_refs)))
 
 
 def _row_of(ref: str, catalog: Catalog, agent_dir: str | None) -> ModelRow | None:

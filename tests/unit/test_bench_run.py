@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -303,8 +304,8 @@ def test_no_prewarm_looks_at_the_disk_each_time_and_ttl_does_not(tmp_path: Path)
     assert sweeper.has_auth("groq", agent)
     assert not sweeper.has_auth("replicate", agent)
     assert cache.has_auth("groq", agent)
-    listed = sweeper.listing(agent, "all").rows
-    assert next(row for row in listed if row.provider == "groq").has_auth
+    listed = json.loads(sweeper.listing(agent, "all"))
+    assert next(row for row in listed if row["provider"] == "groq")["has_auth"]
     for path in crowd.store_paths():
         Path(path).write_text('{"version": 1, "profiles": {}}')
     assert not sweeper.has_auth("groq", agent)

@@ -10,10 +10,19 @@ import msgspec
 import pytest
 
 from openclaw_actors.auth.verdict import Cell, State
+from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.catalog.load import load_catalog
-from openclaw_actors.home.facts import AgentConfig, ConfigFacts, ConfigModel, ProviderConfig
+from openclaw_actors.home.facts import (
+    AgentConfig,
+    ConfigFacts,
+    ConfigModel,
+    EnvironmentFacts,
+    HomeFacts,
+    ProviderConfig,
+)
 from openclaw_actors.ids import AgentId, ProviderId, Revision, StoreId
-from openclaw_actors.listing.listing import Listing, build_listing, page
+from openclaw_actors.listing.listing import Listing, page
+from openclaw_actors.listing.shelves import Shelf, build_listing
 
 DIR = "/nonexistent/agents/main/agent"
 BASE = ConfigFacts(
@@ -230,3 +239,35 @@ def test_the_whole_catalogue_is_listed_in_milliseconds(tmp_path: Path) -> None:
         build_listing(catalog, facts, table, agent_id=AgentId("main"), revision=Revision(1), agent_dir=DIR)
         best = min(best, time.perf_counter() - begun)
     assert best < 0.01
+
+
+def test_the_json_of_a_list_is_that_of_its_rows() -> None:
+    """Blocks of providers that are encoded before are joined to what encoding all rows would give."""
+    table = cells("groq", "openai", anthropic=State.EXPIRED)
+    for view in ("default", "configured", "all"):
+        result = listing(config(providers=(MINE,)), table, view=view)
+        assert result.json() == msgspec.json.encode(result.rows)
+        assert result.json() is result.json()
+    assert listing(config(), table, provider="nobody").json() == b"[]"
+
+
+def test_agents_in_the_same_state_are_shown_the_same_rows_and_a_rest_of_one_model_concerns_its_row_alone() -> None:
+    """What is made once for a provider in one state is never shown for another one."""
+    home = HomeReading(home=HomeFacts(config(), EnvironmentFacts(), ()), catalog=load_catalog(config()))
+    shelf = Shelf(home.catalog, config(), (), None)
+    resting = cell("groq", State.COOLDOWN, "it rests")
+    limited = msgspec.structs.replace(cell("groq"), models=(("llama-3.3-70b-versatile", resting),))
+    lists = [
+        shelf.arranged({"groq": one}, ProviderId("groq"), "all").rows
+        for one in (
+            cell("groq"),
+            limited,
+            cell("groq"),
+            cell("groq", State.EXPIRED),
+            cell("groq", State.EXPIRED, "other"),
+        )
+    ]
+    assert lists[0] == lists[2]
+    assert {row.model for row in lists[1] if row.state is State.COOLDOWN} == {"llama-3.3-70b-versatile"}
+    assert {row.reason for row in lists[3]} == {"because"}
+    assert {row.reason for row in lists[4]} == {"other"}
