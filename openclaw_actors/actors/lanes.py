@@ -14,7 +14,7 @@ from openclaw_actors.actors.base import STOPPED, BaseActor, Lane
 from openclaw_actors.actors.inbox import is_urgent
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error
-from openclaw_actors.reading.pace import Pace
+from openclaw_actors.reading.pace import pace_of_this_thread
 
 __all__ = ["BATCH_MESSAGES", "BATCH_S", "DispatchStats", "Lane", "Seat", "SharedLane", "ThreadLane", "Witness"]
 
@@ -162,7 +162,7 @@ class ThreadLane:
         self._tokens.put(None)
 
     def _run(self, actor: BaseActor) -> None:
-        inbox, stopped, pace = actor.inbox, actor.actor_stopped, Pace()
+        inbox, stopped, pace = actor.inbox, actor.actor_stopped, pace_of_this_thread()
         actor.run_start()
         was_urgent = True
         while not stopped.is_set():
@@ -320,7 +320,7 @@ class SharedLane:
         return thread if thread.is_alive() else None
 
     def _run(self) -> None:
-        pace = Pace()
+        pace = pace_of_this_thread()
         while not self._stopping:
             if self.ready.empty():
                 pace.doze()

@@ -14,6 +14,7 @@ from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import StoreId
 from openclaw_actors.messages import Reading, Stamps
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.watching.stamp import stamp
 
 _FRESHLY_WRITTEN_NS = 20_000_000
@@ -25,6 +26,14 @@ _FRESHLY_WRITTEN_NS = 20_000_000
 def store_source(store: StoreId) -> str:
     """Return the name of the source that is a store."""
     return STORE_PREFIX + store
+
+
+def _stamps(paths: tuple[str, ...]) -> Stamps:
+    found = []
+    for path in paths:
+        give_way()
+        found.append((path, stamp(path)))
+    return tuple(found)
 
 
 class Readings:
@@ -70,7 +79,7 @@ class Readings:
     def _read_whole(self, source: str) -> Reading:
         began_ns = time.time_ns()
         facts, paths = self._read(source)
-        stamps: Stamps = tuple((path, stamp(path)) for path in paths)
+        stamps = _stamps(paths)
         if any(one is not None and one.mtime_ns > began_ns - _FRESHLY_WRITTEN_NS for _, one in stamps):
             facts, again = self._read(source)
             known = dict(stamps)

@@ -15,6 +15,7 @@ from openclaw_actors.actors.readings import store_source
 from openclaw_actors.home.facts import AgentConfig, ConfigFacts
 from openclaw_actors.ids import AgentId, StoreId
 from openclaw_actors.prepared import MAIN, MAIN_SHADOW
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.scope import Scope
 
 
@@ -83,6 +84,7 @@ class Roster:
         self._facts.set_main(main)
         change.retired.extend(self._retire(agent) for agent in list(self.agents) if agent not in wanted)
         for agent in wanted.values():
+            give_way()
             known = self.agents.get(agent.id)
             if known is None:
                 change.added.append(self._add(agent))

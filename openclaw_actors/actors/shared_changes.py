@@ -20,6 +20,7 @@ from openclaw_actors.clock import Clock
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.ids import Generation, ProviderId
 from openclaw_actors.prepared import PreparedMap
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.scope import Scope
 
 
@@ -102,6 +103,7 @@ class SharedChanges:
         if self._lists_moved:
             self._lists_moved = False
             for record in self._roster.all():
+                give_way()
                 # whoever is to be swept is listed other models together with the other answers
                 if record.running is None and not record.dirty:
                     self._answers.republish(record)
@@ -126,6 +128,7 @@ class SharedChanges:
         generations, reason, cause_at, own = self._attempts(scope, "agents-changed", cause_at)
         logins = () if self._desk.grace_is_over else self._desk.login_sources
         for one in change.to_warm:
+            give_way()
             sources = (one.own, self._roster.main, *logins)
             waits = {source: self._desk.first_read(source, cause_at) for source in sources}
             self._sweeps.cancel(one, waits)
@@ -140,6 +143,7 @@ class SharedChanges:
         scope = Scope.product(None, changed)
         generations, reason, cause_at, own = self._attempts(scope, "shared-sources-changed", cause_at, source)
         for record in concerned:
+            give_way()
             self._sweeps.dirty(record, DirtyScope(set(generations), changed, {}, reason, cause_at))
         self._sweeps.seal(*own)
 

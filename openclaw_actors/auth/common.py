@@ -25,6 +25,7 @@ from openclaw_actors.home.providers import auth_provider, tables
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import ProviderId, StoreId
+from openclaw_actors.reading.pace import give_way
 
 _MOST_CELLS = 65_536
 """How many cells are remembered; when there are more, logins have been renewed for months, and all are forgotten."""
@@ -230,6 +231,7 @@ class CommonCells:
             return known
         own = {}
         for provider in self.providers(agent):
+            give_way()
             if not self.plan(provider).has_own_rules:
                 cell = self.cell(provider, agent, now)
                 if cell is not self._shared.cells.get(provider):

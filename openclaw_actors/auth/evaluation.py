@@ -11,9 +11,10 @@ from openclaw_actors.auth.common import AgentProfiles, CommonCells, Reported
 from openclaw_actors.auth.ledger import Ledger
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.sources.stored import StoreIndex
-from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.auth.verdict import Candidate, Cell
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import ProviderId
+from openclaw_actors.reading.pace import give_way
 
 
 @final
@@ -26,15 +27,15 @@ class SharedEvaluation:
         self.index = index
         self.ledger = ledger
         self.now = now
-        self.candidates = {provider: shared_candidates(provider, index, now) for provider in index.answered}
-        self.shared = SharedCells(
-            {
-                provider: decide(
-                    provider, found, ledger, now, unread=index.unread_for(provider), known=provider in index.known
-                )
-                for provider, found in self.candidates.items()
-            }
-        )
+        self.candidates: dict[ProviderId, tuple[Candidate, ...]] = {}
+        cells: dict[ProviderId, Cell] = {}
+        for provider in index.answered:
+            give_way()
+            found = self.candidates[provider] = shared_candidates(provider, index, now)
+            cells[provider] = decide(
+                provider, found, ledger, now, unread=index.unread_for(provider), known=provider in index.known
+            )
+        self.shared = SharedCells(cells)
         self.common = CommonCells(index, self.candidates, self.shared, ledger)
 
 

@@ -16,6 +16,7 @@ from openclaw_actors.catalog.rows import ModelRow, dedupe_key, model_key
 from openclaw_actors.home.facts import ConfigFacts, Finding
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.ids import ProviderId
+from openclaw_actors.reading.pace import give_way
 
 Groups = dict[ProviderId, tuple[ModelRow, ...]]
 """Rows by provider, each group sorted by model id."""
@@ -129,7 +130,10 @@ def load_catalog(config: ConfigFacts) -> Catalog:
     With `models.mode: "replace"` the config's rows are the whole catalogue.
     """
     files = _models_files(config)
-    readings = {directory: read_models_file(path) for directory, path in files}
+    readings = {}
+    for directory, path in files:
+        give_way()
+        readings[directory] = read_models_file(path)
     findings = tuple(finding for reading in readings.values() for finding in reading.findings)
     depends_on = tuple(path for _, path in files)
     configured = _config_rows(config)
@@ -155,21 +159,24 @@ def built_in_rows() -> tuple[Mapping[ProviderId, tuple[ModelRow, ...]], Mapping[
     """
     text = pkgutil.get_data(__package__, "catalog.json")
     assert text is not None
-    rows = [
-        ModelRow(
-            provider=(provider := normalise_provider(spelled)),
-            spelled=spelled,
-            id=row.id,
-            name=row.name,
-            context_window=row.context_window,
-            reasoning=row.reasoning,
-            input=row.input,
-            origin="built-in",
-            key=model_key(provider, row.id),
-        )
-        for spelled, group in msgspec.json.decode(text, type=_BuiltInFile).rows.items()
-        for row in group
-    ]
+    rows: list[ModelRow] = []
+    for spelled, group in msgspec.json.decode(text, type=_BuiltInFile).rows.items():
+        give_way()
+        provider = normalise_provider(spelled)
+        rows += [
+            ModelRow(
+                provider=provider,
+                spelled=spelled,
+                id=row.id,
+                name=row.name,
+                context_window=row.context_window,
+                reasoning=row.reasoning,
+                input=row.input,
+                origin="built-in",
+                key=model_key(provider, row.id),
+            )
+            for row in group
+        ]
     groups, index = _merged({}, {}, rows)
     return MappingProxyType(groups), MappingProxyType(index)
 
@@ -181,6 +188,7 @@ def _merged(
     new_index = dict(index)
     gaps: dict[ProviderId, list[ModelRow]] = {}
     for row in rows:
+        give_way()
         key = dedupe_key(row.provider, row.id)
         if key not in new_index:
             new_index[key] = row

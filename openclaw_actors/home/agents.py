@@ -10,6 +10,7 @@ import re
 from openclaw_actors.home.facts import AgentConfig, Finding
 from openclaw_actors.home.paths import HomeLocation, Lookup, absolute, default_workspace
 from openclaw_actors.ids import AgentId
+from openclaw_actors.reading.pace import give_way
 
 MAIN = AgentId("main")
 """The agent that every other one inherits credentials from, and the only one of a config that lists none."""
@@ -119,6 +120,7 @@ def read_agents(
     owners: dict[str, AgentId] = {}
     agents = []
     for agent, entry in (first or {MAIN: {}}).items():
+        give_way()
         folder = agent_dir(agent, entry, location)
         owner = owners.setdefault(folder, agent)
         if owner != agent:

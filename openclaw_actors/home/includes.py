@@ -6,6 +6,7 @@ import os
 
 from openclaw_actors.errors import ConfigError
 from openclaw_actors.home.json5 import MAX_NESTING, read_json5
+from openclaw_actors.reading.pace import give_way
 
 MAX_DEPTH = 10
 """Longest chain of files that include each other (includes.ts)."""
@@ -51,9 +52,11 @@ class Includes:
         if level > MAX_NESTING * 2:
             raise ConfigError(path, "its includes nest too deeply", "Flatten them.", place=place)
         if isinstance(value, list):
-            return [
-                self._resolve(item, path, chain, f"{place}[{index}]", level + 1) for index, item in enumerate(value)
-            ]
+            resolved = []
+            for index, item in enumerate(value):
+                give_way()
+                resolved.append(self._resolve(item, path, chain, f"{place}[{index}]", level + 1))
+            return resolved
         if not isinstance(value, dict):
             return value
         rest = {

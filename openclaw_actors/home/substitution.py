@@ -8,6 +8,7 @@ import re
 
 from openclaw_actors.home.guarded import is_guarded, portable_name
 from openclaw_actors.home.opaque import CONFIG, OpaqueEnv
+from openclaw_actors.reading.pace import give_way
 
 _REFERENCE = re.compile(r"(?P<escape>\$?)\$\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
 _NO_NAMES = frozenset({"", "vars", "shellEnv"})
@@ -55,7 +56,11 @@ class Substitution:
         if isinstance(value, dict):
             return {key: self.apply(item, f"{place}.{key}" if place else str(key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.apply(item, f"{place}[{index}]") for index, item in enumerate(value)]
+            applied = []
+            for index, item in enumerate(value):
+                give_way()
+                applied.append(self.apply(item, f"{place}[{index}]"))
+            return applied
         return value
 
     def _text(self, text: str, place: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from openclaw_actors.clock import Clock
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome, attempt, describe_error, places
-from openclaw_actors.reading.pace import Pace
+from openclaw_actors.reading.pace import Pace, pace_of_this_thread
 
 IDLE_S = 5.0
 """Seconds after which an idle worker ends; the last one stays."""
@@ -166,7 +166,7 @@ class ReaderPool:
     # the workers
 
     def _work(self, worker: _Worker) -> None:
-        pace = Pace()
+        pace = pace_of_this_thread()
         while (job := self._next_job(worker, pace)) is not None:
             value, error, failure = attempt(job)
             outcome = self._finish(worker, value, error, failure)
