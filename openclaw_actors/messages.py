@@ -342,9 +342,10 @@ class UsageWritten(Message, frozen=True, kw_only=True):
 
 
 class ForgetUsage(Message, frozen=True, kw_only=True):
-    """Profiles are being removed: usage that waits for them is not to be written any more."""
+    """Profiles are being removed: usage that waits for them is not to be written any more. It overtakes no report that
+    was made before.
+    """
 
-    priority: ClassVar[bool] = True
     store: StoreId
     profiles: tuple[str, ...]
 

@@ -163,22 +163,27 @@ class ThreadLane:
 
     def _run(self, actor: BaseActor) -> None:
         inbox, stopped, pace = actor.inbox, actor.actor_stopped, pace_of_this_thread()
-        actor.run_start()
         was_urgent = True
-        while not stopped.is_set():
-            if self._tokens.empty() and not was_urgent:
-                pace.doze()
-            if self._tokens.empty():
-                self._tokens.get()
-                pace.rested()
-            else:
-                self._tokens.get()
-                pace.breathe()
-            envelope = inbox.take()
-            if envelope is not None:
-                was_urgent = is_urgent(envelope.message)
-                actor.run_one(envelope)
-            del envelope  # while the thread waits nothing may keep the last message alive
+        try:
+            actor.run_start()
+            while not stopped.is_set():
+                if self._tokens.empty():
+                    pace.leave_turn()
+                    if not was_urgent:
+                        pace.doze()
+                    self._tokens.get()
+                    pace.rested()
+                    pace.take_turn()
+                else:
+                    self._tokens.get()
+                    pace.breathe()
+                envelope = inbox.take()
+                if envelope is not None:
+                    was_urgent = is_urgent(envelope.message)
+                    actor.run_one(envelope)
+                del envelope  # while the thread waits nothing may keep the last message alive
+        finally:
+            pace.leave_turn()
 
 
 class Seat:
@@ -323,10 +328,11 @@ class SharedLane:
         pace = pace_of_this_thread()
         while not self._stopping:
             if self.ready.empty():
+                pace.leave_turn()
                 pace.doze()
-            if self.ready.empty():
                 seat = self.ready.get()
                 pace.rested()
+                pace.take_turn()
             else:
                 seat = self.ready.get()
                 pace.breathe()
@@ -337,3 +343,4 @@ class SharedLane:
             left = list(self._seats.values())
         for seat in left:
             seat.end(LANE_STOPPED)
+        pace.leave_turn()

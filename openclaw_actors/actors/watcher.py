@@ -35,6 +35,7 @@ from openclaw_actors.messages import (
     WatchSource,
 )
 from openclaw_actors.reading.job import ReadJob, ReadOutcome
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.settings import Settings
 from openclaw_actors.watching.protocol import FileWatcher
 from openclaw_actors.watching.stamp import stamp
@@ -306,5 +307,10 @@ class _Sink:
 
 def _drifted(known: dict[str, Stamps]) -> Drift:
     """Return the sources one of whose paths has another stamp now, with the stamps as they are."""
-    now = {source: tuple((path, stamp(path)) for path, _ in stamps) for source, stamps in known.items()}
-    return tuple((source, stamps) for source, stamps in now.items() if stamps != known[source])
+    drifted = []
+    for source, stamps in known.items():
+        give_way()
+        now = tuple((path, stamp(path)) for path, _ in stamps)
+        if now != stamps:
+            drifted.append((source, now))
+    return tuple(drifted)

@@ -92,21 +92,8 @@ class Encoded:
             whole = self._whole = b"[" + b",".join(self._parts) + b"]"
         return whole
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Encoded) and self.whole() == other.whole()
 
-    def __hash__(self) -> int:
-        return hash(self.whole())
-
-    def __repr__(self) -> str:
-        return f"Encoded({len(self._parts)} parts)"
-
-
-NOTHING = Encoded(())
-"""No rows at all."""
-
-
-class Listing(msgspec.Struct, frozen=True):
+class Listing(msgspec.Struct, frozen=True, dict=True):
     """What one agent is shown. Immutable; safe on any thread."""
 
     agent_id: AgentId
@@ -121,14 +108,18 @@ class Listing(msgspec.Struct, frozen=True):
     """Sorted by provider."""
     total: int
     """How many models there are in `rows`."""
-    encoded: Encoded
-    """The same rows as JSON."""
+
+    def with_json(self, encoded: Encoded) -> Listing:
+        """Return this very list, which has its rows as JSON from now on."""
+        self.__dict__["_encoded"] = encoded
+        return self
 
     def json(self) -> bytes:
         """Return the rows as a JSON array, in UTF-8; the same object at each call, and for each agent that is shown the
         same.
         """
-        return self.encoded.whole()
+        encoded = self.__dict__.get("_encoded")
+        return encoded.whole() if isinstance(encoded, Encoded) else msgspec.json.encode(self.rows)
 
 
 class Page(msgspec.Struct, frozen=True):

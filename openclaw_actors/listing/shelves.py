@@ -16,7 +16,7 @@ from openclaw_actors.catalog.rows import ModelRow, dedupe_key
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.ids import AgentId, ProviderId, Revision
-from openclaw_actors.listing.listing import NOTHING, CellLike, Cells, Encoded, HiddenProvider, ListedModel, Listing
+from openclaw_actors.listing.listing import CellLike, Cells, Encoded, HiddenProvider, ListedModel, Listing
 from openclaw_actors.listing.visibility import LEGACY_RUNTIME_PROVIDERS, VIEWS, policy_of
 from openclaw_actors.prepared import AgentAuth
 
@@ -197,7 +197,8 @@ class Shelves:
         if shelf is None:
             shelf = self._shelves[key] = Shelf(catalog, self.home.home.config, *key)
         made = shelf.arranged(auth.table, only, view)
-        return Listing(agent.id, auth.revision, view, only, made.rows, made.hidden, len(made.rows), made.encoded)
+        listing = Listing(agent.id, auth.revision, view, only, made.rows, made.hidden, len(made.rows))
+        return listing.with_json(made.encoded)
 
 
 def check_view(view: str) -> None:
@@ -226,7 +227,7 @@ def build_listing(
     refs = next((agent.model_refs for agent in config.agents if agent.id == agent_id), ())
     only = None if provider is None else normalise_provider(provider)
     made = Shelf(catalog, config, refs, agent_dir).arranged(cells, only, view)
-    return Listing(agent_id, revision, view, only, made.rows, made.hidden, len(made.rows), made.encoded)
+    return Listing(agent_id, revision, view, only, made.rows, made.hidden, len(made.rows)).with_json(made.encoded)
 
 
 def empty_listing(auth: AgentAuth, provider: str | None, view: str) -> Listing:
@@ -237,4 +238,4 @@ def empty_listing(auth: AgentAuth, provider: str | None, view: str) -> Listing:
     """
     check_view(view)
     only = None if provider is None else normalise_provider(provider)
-    return Listing(auth.agent_id, auth.revision, view, only, (), (), 0, NOTHING)
+    return Listing(auth.agent_id, auth.revision, view, only, (), (), 0)

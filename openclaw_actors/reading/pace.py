@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -11,6 +12,9 @@ WORK_S = 0.001
 QUICK_S = 0.001
 """Seconds after which a thread that is woken again has not been woken quickly."""
 
+TURN_S = 0.05
+"""Seconds that a thread waits for its turn at most: taking turns is a courtesy, nothing depends on it."""
+
 MANY = 4
 """How often in a row a thread is woken quickly before it dozes: one change of one file wakes a thread less often."""
 
@@ -19,6 +23,18 @@ DOZE_S = 0.0005
 
 BREATH_S = 0.00005
 """Seconds that a breath asks for; with the kernel's timer slack it takes about twice that."""
+
+
+_TURN = threading.Lock()
+
+
+def _renew_turn() -> None:
+    global _TURN
+    _TURN = threading.Lock()  # who held it may not be there in a forked child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turn)
 
 
 class Pace:
@@ -39,17 +55,43 @@ class Pace:
     Only a sleep long enough for the waiting thread to wake up hands the lock over for sure; one of 50 us is.
     """
 
-    __slots__ = ("_quick", "_since")
+    __slots__ = ("_held", "_quick", "_since")
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
         self._quick = 0
+        self._held: list[threading.Lock] = []
 
     def breathe(self) -> None:
         """Sleep for a moment if a millisecond of work has passed since the last breath or rest."""
         if time.perf_counter() - self._since >= WORK_S:
+            had_turn = self.leave_turn()
             time.sleep(BREATH_S)
+            if had_turn:
+                self.take_turn()
             self._since = time.perf_counter()
+
+    def take_turn(self) -> None:
+        """Wait until no other thread of the package computes; not for longer than `TURN_S`, whatever happens.
+
+        Threads that compute at the same time don't get more done, having one interpreter; but an event loop beside them
+        has to wait for each of them in turn before it gets the interpreter.
+        """
+        turn = _TURN
+        if turn.acquire(timeout=TURN_S):
+            self._held.append(turn)
+        self._since = time.perf_counter()
+
+    def leave_turn(self) -> bool:
+        """Let another thread compute, and return whether it was this pace's turn. Any thread may call it for one that
+        is stuck.
+        """
+        try:
+            turn = self._held.pop()
+        except IndexError:
+            return False
+        turn.release()
+        return True
 
     def rested(self) -> None:
         """Take note that the thread has just waited for something, which gave the lock away too."""

@@ -48,7 +48,7 @@ class ReaderStats(msgspec.Struct, frozen=True):
 class _Worker:
     """One pool thread and the read that it is on; all fields belong to the pool's lock."""
 
-    __slots__ = ("abandoned", "blocked", "gate", "granted", "job", "started_at", "thread")
+    __slots__ = ("abandoned", "blocked", "gate", "granted", "job", "pace", "started_at", "thread")
 
     def __init__(self, lock: threading.Lock) -> None:
         self.gate = threading.Condition(lock)
@@ -58,6 +58,7 @@ class _Worker:
         self.job: ReadJob | None = None
         self.started_at = 0.0
         self.thread: threading.Thread | None = None
+        self.pace: Pace | None = None
 
 
 def _ended(worker: _Worker) -> bool:
@@ -166,16 +167,21 @@ class ReaderPool:
     # the workers
 
     def _work(self, worker: _Worker) -> None:
-        pace = pace_of_this_thread()
-        while (job := self._next_job(worker, pace)) is not None:
-            value, error, failure = attempt(job)
-            outcome = self._finish(worker, value, error, failure)
-            if outcome is not None:
-                self._deliver(job, outcome)
-            if worker.abandoned:  # set for good by the time `_finish` is through
-                return
-            del job, value, outcome
-            pace.breathe()
+        pace = worker.pace = pace_of_this_thread()
+        try:
+            while (job := self._next_job(worker, pace)) is not None:
+                pace.take_turn()
+                value, error, failure = attempt(job)
+                outcome = self._finish(worker, value, error, failure)
+                if outcome is not None:
+                    self._deliver(job, outcome)
+                if worker.abandoned:  # set for good by the time `_finish` is through
+                    return
+                del job, value, outcome
+                pace.breathe()
+                pace.leave_turn()
+        finally:
+            pace.leave_turn()
 
     def _next_job(self, worker: _Worker, pace: Pace) -> ReadJob | None:
         with self._lock:
@@ -355,6 +361,8 @@ class ReaderPool:
                 continue
             if not worker.blocked and now >= stalls_at:
                 self._yield_right(worker)
+                if worker.pace is not None:
+                    worker.pace.leave_turn()
                 worker.blocked = True
             look_at = ends_at if worker.blocked else min(ends_at, stalls_at)
             wake_at = look_at if wake_at is None else min(wake_at, look_at)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD
 
 from openclaw_actors.log import log
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.watching.directories import LISTED, Directory, DirectoryTree, Round, explain
 from openclaw_actors.watching.guarded import GuardedSink
 from openclaw_actors.watching.mounts import Mounts
@@ -236,7 +237,9 @@ class InotifyWatcher:
         if self._tree is not None:
             if len(paths) > 1:
                 # one path of each directory first: its watch is there then when all the others are looked at
-                self._one_round(self._tree, set({path.rpartition("/")[0]: path for path in paths}.values()), lost)
+                firsts = set({path.rpartition("/")[0]: path for path in paths}.values())
+                pending |= self._one_round(self._tree, firsts, lost)
+                settled |= pending
             for _ in range(MAX_ROUNDS):
                 pending = self._one_round(self._tree, pending, lost)
                 settled |= pending
@@ -251,6 +254,7 @@ class InotifyWatcher:
         pass_ = Round()
         again = set()
         for path in paths:
+            give_way()
             before = self._traces[path]
             entries = trace(path, pass_.look)
             # All are held, also after one that can't be trusted: what is watched before the next look is settled by it.
@@ -268,6 +272,7 @@ class InotifyWatcher:
         """Gives to polling what inotify can't watch, takes back what it can; gives the reasons."""
         reasons, polled = set(), set()
         for path in paths:
+            give_way()
             reason = self._reason_to_poll(path)
             if reason is not None:
                 reasons.add(reason)
