@@ -12,6 +12,7 @@ from openclaw_actors.actors.agent_board import AgentRecord
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.reading_desk import ReadingDesk
 from openclaw_actors.actors.readings import store_source
+from openclaw_actors.few import with_member, without_member
 from openclaw_actors.home.facts import AgentConfig, ConfigFacts
 from openclaw_actors.ids import AgentId, StoreId
 from openclaw_actors.prepared import MAIN, MAIN_SHADOW
@@ -123,12 +124,13 @@ class Roster:
 
     def _settle(self, record: AgentRecord) -> None:
         for source in {record.own, self.main}:
-            self._desk.board.record(source).users.add(record.config.id)
+            known = self._desk.board.record(source)
+            known.users = with_member(known.users, record.config.id)
 
     def _release(self, record: AgentRecord) -> None:
         for source in {record.own, self.main}:
-            users = self._desk.board.record(source).users
-            users.discard(record.config.id)
-            if not users:
+            known = self._desk.board.record(source)
+            known.users = without_member(known.users, record.config.id)
+            if not known.users:
                 self._desk.forget(source)
                 self._facts.forget_store(source)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from openclaw_actors.actors.dispatch import Alarm
 from openclaw_actors.catalog.home_reading import HomeReading
+from openclaw_actors.few import Few
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.ids import AgentId
 
@@ -80,7 +81,7 @@ class SourceRecord:
     """Why the newest reading was started."""
     read_cause_at: float = 0.0
     """When the cause of the newest reading was seen, monotonic seconds."""
-    users: set[AgentId] = field(default_factory=set)
+    users: Few[AgentId] = ()
     """Agents that see this store."""
 
     @property

@@ -20,6 +20,7 @@ from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.counters import Counters
+from openclaw_actors.few import Few, with_member, without_member
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.log import log
 from openclaw_actors.messages import (
@@ -81,7 +82,7 @@ class WatcherActor(BaseActor):
         self._warmer = warmer
         self._watcher: FileWatcher | None = None
         self._stamps: dict[str, Stamps] = {}
-        self._sources_of: dict[str, frozenset[str]] = {}
+        self._sources_of: dict[str, Few[str]] = {}
         self._added: set[str] = set()
         self._removed: set[str] = set()
         self._is_lost = False
@@ -119,15 +120,15 @@ class WatcherActor(BaseActor):
             return
         for path, _ in known or ():
             self._drop(path, message.source)
-        only = frozenset((message.source,))
+        only = (message.source,)
         for path, _ in message.stamps:
             users = self._sources_of.get(path)
             if users is None:
                 self._sources_of[path] = only
                 self._added.add(path)
                 self._removed.discard(path)
-            elif message.source not in users:
-                self._sources_of[path] = users | only
+            else:
+                self._sources_of[path] = with_member(users, message.source)
         self._unchecked.add(message.source)
         self._arm_soon()
 
@@ -235,7 +236,7 @@ class WatcherActor(BaseActor):
             self._warmer.tell(SourcesTouched(sources=tuple(sorted(sources)), cause_at=cause_at, resync=resync))
 
     def _drop(self, path: str, source: str) -> None:
-        users = self._sources_of.get(path, frozenset()) - {source}
+        users = without_member(self._sources_of.get(path, ()), source)
         if users:
             self._sources_of[path] = users
         elif self._sources_of.pop(path, None) is not None:

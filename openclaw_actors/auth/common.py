@@ -33,6 +33,8 @@ _MOST_CELLS = 65_536
 _MOST_TABLES = 256
 """How many tables are remembered: agents whose profiles look alike are of few kinds, or of none."""
 
+_NONE: frozenset[ProviderId] = frozenset()
+
 Reported = frozenset[tuple[StoreId, str]]
 """Stores and the ids of their profiles of which something was reported."""
 
@@ -258,7 +260,7 @@ class AgentProfiles:
         self.is_whole = not view.unread and not any(name.startswith(INLINE_PREFIX) for name, _ in view.usage)
         """Whether nothing but its profiles sets this agent apart from others: all its stores were read, and none says
         how the config's keys were used."""
-        self.special = self._find_special(reported) if view.usage or reported else frozenset()
+        self.special = self._find_special(reported) if view.usage or reported else _NONE
         """The alias-resolved providers for which it matters how the agent's own profiles fared."""
 
     def forget_look_ups(self) -> None:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+from functools import lru_cache
 from typing import Protocol
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
+from openclaw_actors.few import Few, with_member, without_member
 from openclaw_actors.log import log
 from openclaw_actors.watching.tracing import Entry, Look, identify
 
@@ -84,8 +86,8 @@ class Directory:
         self._listener = listener
         self.path = path
         self.parent = parent
-        self.children: set[Directory] = set()
-        self.names: dict[bytes, set[str]] = {}
+        self.children: Few[Directory] = ()
+        self.names: dict[bytes, Few[str]] = {}
         """Wanted names, as the kernel spells them, and the watched paths that wait for them."""
         self.wd: WatchDescriptor | None = None
         self.token = CallbackId(0)
@@ -144,7 +146,8 @@ class DirectoryTree:
         directory = self._ensure(entry[0], pass_, full=True)
         if directory is None:
             return False
-        directory.names.setdefault(_spelled(entry[1]), set()).add(path)
+        name = _spelled(entry[1])
+        directory.names[name] = with_member(directory.names.get(name, ()), path)
         # One in trouble is polled from now on, so there is nothing to wait for.
         return directory.trouble is not None or directory.path not in pass_.armed
 
@@ -156,8 +159,10 @@ class DirectoryTree:
         name = _spelled(entry[1])
         waiting = directory.names.get(name)
         if waiting is not None:
-            waiting.discard(path)
-            if not waiting:
+            left = without_member(waiting, path)
+            if left:
+                directory.names[name] = left
+            else:
                 del directory.names[name]
         self._prune(directory)
 
@@ -187,7 +192,7 @@ class DirectoryTree:
             self._directories.pop(each.path, None)
         self._disarm(doomed)
         if directory.parent is not None:
-            directory.parent.children.discard(directory)
+            directory.parent.children = without_member(directory.parent.children, directory)
             self._prune(directory.parent)
         return paths
 
@@ -218,7 +223,7 @@ class DirectoryTree:
             directory = Directory(path, parent, self._listener)
             self._directories[path] = directory
             if parent is not None:
-                parent.children.add(directory)
+                parent.children = with_member(parent.children, directory)
         elif (directory.full or not full) and (directory.trouble is None or path in pass_.armed):
             return directory
         pass_.armed.add(path)
@@ -266,7 +271,7 @@ class DirectoryTree:
             self._disarm([directory])
             parent = directory.parent
             if parent is not None:
-                parent.children.discard(directory)
+                parent.children = without_member(parent.children, directory)
             directory = parent
 
     def _disarm(self, directories: list[Directory]) -> None:
@@ -299,7 +304,9 @@ def _subtree(directory: Directory) -> list[Directory]:
     return found
 
 
+@lru_cache(256)
 def _spelled(name: str) -> bytes:
+    """Return a name as the kernel spells it; the same few names are waited for in thousands of directories."""
     try:
         return os.fsencode(name)
     except UnicodeEncodeError:  # no file can have this name: any spelling that no event has will do

@@ -29,6 +29,15 @@ MAX_ROUNDS = 8
 _GONE = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
 
 
+_PLAIN: tuple[Entry, ...] = (("", ""),)
+"""Stands for the trace of a path through plain directories alone, its last name: most are, and it follows from them."""
+
+
+def _last(path: str) -> Entry:
+    head, _, tail = path.rpartition("/")
+    return (head or "/", tail)
+
+
 class InotifyWatcher:
     """A `FileWatcher` on inotify, with polling for the paths that inotify can't watch.
 
@@ -40,7 +49,7 @@ class InotifyWatcher:
     def __init__(self, *, poll_interval_s: float = POLL_INTERVAL_S) -> None:
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._traces: dict[str, tuple[Entry, ...]] = {}  # every watched path; () until it is hung up
+        self._traces: dict[str, tuple[Entry, ...]] = {}  # every watched path; () until it is hung up, see `_entries`
         self._polled: set[str] = set()
         self._poller = PollingWatcher(interval_s=poll_interval_s)
         self._polling = False
@@ -210,7 +219,8 @@ class InotifyWatcher:
 
     def _take_down(self, paths: set[str]) -> None:
         for path in paths:
-            entries = self._traces.pop(path)
+            entries = self._entries(path)
+            del self._traces[path]
             if self._tree is not None:
                 for entry in entries:
                     self._tree.release(path, entry)
@@ -255,7 +265,7 @@ class InotifyWatcher:
         again = set()
         for path in paths:
             give_way()
-            before = self._traces[path]
+            before = self._entries(path)
             entries = trace(path, pass_.look)
             # All are held, also after one that can't be trusted: what is watched before the next look is settled by it.
             if not all([tree.hold(path, entry, pass_) for entry in entries]):
@@ -263,10 +273,15 @@ class InotifyWatcher:
             for entry in before:
                 if entry not in entries:
                     tree.release(path, entry)
-            self._traces[path] = entries
+            self._traces[path] = _PLAIN if entries == (_last(path),) else entries
         pass_.lost &= self._traces.keys()
         lost |= pass_.lost
         return again | pass_.lost
+
+    def _entries(self, path: str) -> tuple[Entry, ...]:
+        """Return what decides where a watched path leads; nothing until it is hung up."""
+        entries = self._traces[path]
+        return (_last(path),) if entries is _PLAIN else entries
 
     def _share_with_poller(self, paths: set[str], unsettled: set[str]) -> set[str]:
         """Gives to polling what inotify can't watch, takes back what it can; gives the reasons."""
@@ -291,7 +306,7 @@ class InotifyWatcher:
     def _reason_to_poll(self, path: str) -> str | None:
         if self._tree is None:
             return self._refusal
-        entries = self._traces[path]
+        entries = self._entries(path)
         for entry in entries:
             if reason := self._tree.trouble(entry):
                 return reason

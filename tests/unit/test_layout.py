@@ -15,7 +15,7 @@ import openclaw_actors
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "openclaw_actors"
 FLOORS = [
-    {"__init__", "ids", "errors", "log", "clock", "scope"},
+    {"__init__", "ids", "errors", "log", "clock", "scope", "few"},
     {"settings", "watching", "reading"},
     {"home"},
     {"auth", "catalog"},
