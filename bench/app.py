@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import click
 
+from bench.peers.command import peers
+
 _PROGRAM = "python -m bench"
 
 T = TypeVar("T")
@@ -52,7 +54,14 @@ def list_scenarios() -> int:
 )
 @click.argument("names", nargs=-1, metavar="[SCENARIO]...")
 @click.option("--agents", type=click.IntRange(1), multiple=True, help="In place of the scenario's; may be repeated.")
-@click.option("--peer", "peers", multiple=True, help="Measure this peer too; may be repeated.")
+@click.option("--peer", "peers", multiple=True, help="Measure this peer too (`peers list`); may be repeated.")
+@click.option(
+    "--peer-rounds",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How often each peer is measured; a round of OpenClaw with hundreds of agents takes minutes.",
+)
 @click.option("--rounds", type=click.IntRange(1), help="In place of the scenario's.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there.")
 @click.option(
@@ -62,6 +71,7 @@ def run_command(
     names: tuple[str, ...],
     agents: tuple[int, ...],
     peers: tuple[str, ...],
+    peer_rounds: int,
     rounds: int | None,
     json_path: Path | None,
     report_dir: Path | None,
@@ -85,7 +95,7 @@ def run_command(
     _check_folder("--report", report_dir)
     scenarios = _usable(lambda: find(names))
     console = Console(width=None if Console().is_terminal else 140)
-    options = RunOptions(agents=agents, rounds=rounds, peers=peers)
+    options = RunOptions(agents=agents, rounds=rounds, peers=peers, peer_rounds=peer_rounds)
     done = _usable(lambda: run_scenarios(scenarios, options, console))
     show(done, console)
     if json_path is not None:
@@ -157,6 +167,9 @@ def soak(minutes: float, agents: int, seed: int, home: Path | None, json_path: P
             duration_s=minutes * 60, agents=agents, seed=seed, home=home, json_path=json_path, resync_s=resync_s
         )
     )
+
+
+cli.add_command(peers)
 
 
 def run(arguments: Sequence[str]) -> int:

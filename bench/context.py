@@ -10,7 +10,7 @@ import msgspec
 
 from bench.child import call_in_child
 from bench.crowd import Crowd, write_crowd
-from bench.peering import peer_series
+from bench.peering import Watcher, peer_series
 from bench.results import Measured, Series
 from bench.rounds import Interrupted, interleave
 from bench.scenario import Scenario
@@ -29,6 +29,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     peers: tuple[str, ...]
     """Which peers take part."""
+    peer_rounds: int
+    """How often each of them is measured: a round takes minutes."""
     workdir: Path
     """An empty folder of this scenario's own, on a real disk; removed in the end."""
     measured: Measured
@@ -74,12 +76,17 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def peer_series(self, crowd: Crowd) -> list[Series]:
-        """Return what the wanted peers' figures on a home are; see `bench.peering`."""
-        return [
-            series
-            for name in self.peers
-            for series in peer_series(name, self.scenario.kind, crowd, self.rounds, self.say)
-        ]
+        """Return what the wanted peers' figures on a home are, and note what must be said beside them; see
+        `bench.peering`.
+        """
+        found: list[Series] = []
+        for name in self.peers:
+            series, notes = peer_series(
+                name, self.scenario.kind, crowd, self.peer_rounds, Watcher(say=self.say, is_over=self.is_over)
+            )
+            found += series
+            self.measured.notes += notes
+        return found
 
     def check_over(self) -> None:
         """Raise `Interrupted` when somebody wants an early end."""

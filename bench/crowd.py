@@ -1,7 +1,7 @@
 """Homes of many agents of one sort, as many as wanted: each with its own store, or all on main's.
 
-Each store has the same profiles with other secrets, so that no two stores share one; 40 profiles are about 18 kB. Every
-key is a dummy. The same description gives the same home, byte for byte.
+Each store has the same profiles with other secrets and accounts, so that no two stores share one; 40 profiles are about
+18 kB. Every key is a dummy. The same description gives the same home, byte for byte.
 """
 
 from __future__ import annotations
@@ -80,8 +80,10 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
 
     def template(self) -> str:
         """Return the text of a store with a mark in each secret."""
-        return json_text({"version": 1, "profiles": _profiles(self.profiles, random.Random(self.seed))}).replace(
-            '"dummy-', f'"dummy-{_MARK}-'
+        return (
+            json_text({"version": 1, "profiles": _profiles(self.profiles, random.Random(self.seed))})
+            .replace('"dummy-', f'"dummy-{_MARK}-')
+            .replace("@example.test", f"-{_MARK}@example.test")
         )
 
     def config(self, without: int = 0) -> dict[str, Any]:

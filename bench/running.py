@@ -32,6 +32,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int | None = None
     """In place of the scenarios' own."""
     peers: tuple[str, ...] = ()
+    peer_rounds: int = 1
 
 
 def run_scenarios(scenarios: Sequence[Scenario], options: RunOptions, console: Console) -> Run:
@@ -76,6 +77,7 @@ def _run_one(
             agents=agents,
             rounds=rounds,
             peers=options.peers,
+            peer_rounds=options.peer_rounds,
             measured=measured,
             workdir=Path(folder).resolve(),
             say=say,

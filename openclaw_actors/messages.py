@@ -9,7 +9,7 @@
                                       ResyncStep, BreakerDue, UseDue, ContinuePatching
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
-    WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, CheckStamps
+    WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, ArmNow, CheckStamps
     file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, StampsChecked, ArmDue
     Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
     alarms, writer ► FailureListener  UsageDue, UsageWritten
@@ -271,8 +271,12 @@ class WatchingDegraded(Message, frozen=True, kw_only=True):
     reason: str
 
 
+class ArmNow(Message, frozen=True, kw_only=True):
+    """All agents are published: whatever waits to be watched together with what comes next is not to wait any more."""
+
+
 class ArmDue(Message, frozen=True, kw_only=True):
-    """An alarm: watches that could not be armed are tried again."""
+    """An alarm: watches that wait for others, or that could not be armed, are set now."""
 
 
 class StampsChecked(Message, frozen=True, kw_only=True):

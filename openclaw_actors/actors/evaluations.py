@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from openclaw_actors.auth.common import reported_profiles
+from openclaw_actors.auth.agent_profiles import reported_profiles
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, prune
 from openclaw_actors.auth.shared import SharedIndex

@@ -127,10 +127,10 @@ class SharedChanges:
         scope = Scope.product((one.config.id for one in change.to_warm), None)
         generations, reason, cause_at, own = self._attempts(scope, "agents-changed", cause_at)
         logins = () if self._desk.grace_is_over else self._desk.login_sources
+        for_all = {source: self._desk.first_read(source, cause_at) for source in (self._roster.main, *logins)}
         for one in change.to_warm:
             give_way()
-            sources = (one.own, self._roster.main, *logins)
-            waits = {source: self._desk.first_read(source, cause_at) for source in sources}
+            waits = {one.own: self._desk.first_read(one.own, cause_at), **for_all}
             self._sweeps.cancel(one, waits)
             self._sweeps.dirty(one, DirtyScope(set(generations), None, waits, reason, cause_at))
         self._sweeps.seal(*own)

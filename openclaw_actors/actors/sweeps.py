@@ -29,7 +29,6 @@ class Sweeps:
         counters: Counters,
         clock: Clock,
         on_finished: Callable[[WarmReport], None],
-        deliver: Callable[[SweepFinished], object],
     ) -> None:
         self._board = board
         self._facts = facts
@@ -37,7 +36,6 @@ class Sweeps:
         self._counters = counters
         self._clock = clock
         self._on_finished = on_finished
-        self._deliver = deliver
         self._book = WarmBook()
         self._serial = 0
 
@@ -106,9 +104,9 @@ class Sweeps:
             record.dirty.extend(record.running.scopes)
             record.running = None
 
-    def start(self, records: Iterable[AgentRecord]) -> list[AgentRecord]:
-        """Start the sweeps that can start, and return the agents whose actor isn't there to do it."""
-        dead = []
+    def start(self, records: Iterable[AgentRecord]) -> tuple[list[AgentRecord], list[SweepFinished]]:
+        """Start the sweeps that can start; return agents whose actor isn't there for it, and what is done already."""
+        dead, done = [], []
         now = self._clock.epoch()
         for record in records:
             if record.running is not None or not record.dirty:
@@ -124,7 +122,7 @@ class Sweeps:
             if providers is None and not record.swept and evaluation.is_complete:
                 # another agent has folded what this one is to see first: nothing is left for its actor
                 checks = len(evaluation.table())
-                self._deliver(_finished(record.config.id, generation, evaluation, checks))
+                done.append(_finished(record.config.id, generation, evaluation, checks))
                 continue
             sweep = SweepAgent(
                 generation=generation,
@@ -134,7 +132,7 @@ class Sweeps:
             )
             if record.ref is None or not tell(record.ref, sweep):
                 dead.append(record)
-        return dead
+        return dead, done
 
     def finish(self, record: AgentRecord | None, message: SweepFinished) -> RunningSweep | None:
         """Take a sweep's end in; None when it was cancelled, or nobody waits for it."""

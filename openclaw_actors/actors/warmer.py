@@ -1,11 +1,11 @@
 """WarmerActor: decides what is warmed and when, and is the only writer of the prepared map.
 
 Owns: the readings (`reading_desk`, `resync`, `breaker`), the agents (`roster`), what is dirty and running (`sweeps`),
-what a reading changes (`shared_changes`, `store_changes`), the newest facts (`evaluations`), the prepared map
-(`answers`, `publisher`), and its alarms (`wakings`).
+what a reading or a report changes (`shared_changes`, `store_changes`, `report_changes`), the newest facts
+(`evaluations`), the prepared map (`answers`, `publisher`), and its alarms (`wakings`).
 Receives: BeginWarming, WarmScope, SourcesTouched, SourceRead, SweepFinished, LedgerChanged, ReportAnswered,
 AgentActorDied, and its own alarms. Sends: SweepAgent and CancelSweep to agents; WatchSource, UnwatchSource,
-CheckStamps to the WatcherActor. Dies when: told to stop, or when a handler fails. After a restart: BeginWarming reads
+ArmNow, CheckStamps to the WatcherActor. Dies when: told to stop, or when a handler fails. After a restart: BeginWarming reads
 and warms everything again, while the published answers stay.
 
 How an answer comes to be: an event makes cells dirty and wants readings; when the readings that a dirty scope requires
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import pykka
@@ -34,8 +33,9 @@ from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.passing_time import PassingTime
 from openclaw_actors.actors.publisher import Publisher
 from openclaw_actors.actors.reading_desk import ReadingDesk
-from openclaw_actors.actors.readings import Readings, store_source
+from openclaw_actors.actors.readings import Readings
 from openclaw_actors.actors.remembered import Remembered
+from openclaw_actors.actors.report_changes import ReportChanges
 from openclaw_actors.actors.resync import Resync
 from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.shared_changes import SharedChanges
@@ -50,9 +50,9 @@ from openclaw_actors.catalog.home_reading import HomeReading
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import AgentConfig
-from openclaw_actors.ids import AgentId, ProviderId
 from openclaw_actors.messages import (
     AgentActorDied,
+    ArmNow,
     BeginWarming,
     BreakerDue,
     BudgetOver,
@@ -73,9 +73,11 @@ from openclaw_actors.messages import (
     WarmScope,
 )
 from openclaw_actors.prepared import PreparedMap
-from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
 from openclaw_actors.wants import Wants
+
+_FEW = 4
+"""So many agents are published in one go; of more, each gets its turn among the other messages."""
 
 
 class WarmerActor(BaseActor):
@@ -136,7 +138,6 @@ class WarmerActor(BaseActor):
             counters,
             self._clock,
             self._on_warm_finished,
-            partial(tell, self.actor_ref),
         )
         self._publisher = Publisher(prepared, wants, counters, self._clock, events.published)
         self._answers = Answers(self._publisher, self._facts, self._desk, self._roster, prepared, self._clock)
@@ -153,6 +154,7 @@ class WarmerActor(BaseActor):
         self._stores = StoreChanges(
             self.actor_ref, dispatcher, self._facts, self._roster, self._sweeps, self._answers, counters
         )
+        self._reports = ReportChanges(self._desk, self._facts, self._roster, self._sweeps, self._answers, events)
         self._time = PassingTime(
             self._facts, self._roster, self._sweeps, self._publisher, prepared, counters, self._clock
         )
@@ -345,8 +347,14 @@ class WarmerActor(BaseActor):
         """Start the sweeps that can start."""
         if self._facts.index is None:
             return
-        for record in self._sweeps.start(records):
+        dead, done = self._sweeps.start(records)
+        for record in dead:
             tell(self.actor_ref, AgentActorDied(agent_id=record.config.id))
+        for message in done:
+            if len(done) <= _FEW:
+                self._on_sweep_finished(message)
+            else:
+                tell(self.actor_ref, message)
 
     @handles(SweepFinished)
     def _on_sweep_finished(self, message: SweepFinished) -> None:
@@ -363,24 +371,7 @@ class WarmerActor(BaseActor):
 
     @handles(LedgerChanged)
     def _on_ledger_changed(self, message: LedgerChanged) -> None:
-        """Apply a report to published cells at once, and then have them checked with a new reading."""
-        key, generation = message.key, message.generation
-        self._facts.set_report(key, message.entry)
-        self._sweeps.open(generation, message.reason, message.cause_at)
-        source = "" if key.store is None else store_source(key.store)
-        is_read = source in self._desk.board.records
-        waits = {source: self._desk.want(source, message.cause_at)} if is_read else {}
-        records = self._roster.users(source)
-        cells: set[tuple[AgentId, ProviderId]] = set()
-        for record, providers in self._answers.apply_report(records, message):
-            cells.update((record.config.id, provider) for provider in providers)
-            scope = DirtyScope({generation}, frozenset(providers), dict(waits), message.reason, message.cause_at)
-            self._sweeps.dirty(record, scope)
-        self._events.report_published(generation)
-        if not message.followed:
-            self._sweeps.narrow(generation, Scope.cells(cells))
-            self._sweeps.seal(generation)
-        self._advance(records)
+        self._advance(self._reports.take(message))
         self._wakings.set_end(self._publisher.next_end())
 
     def _on_warm_finished(self, report: WarmReport) -> None:
@@ -393,6 +384,7 @@ class WarmerActor(BaseActor):
         # the count first: looking through all agents after each of their first sweeps would be quadratic
         if not self._is_warm and len(published) >= len(agents) and all(agent in published for agent in agents):
             self._is_warm = True
+            self._watcher.tell(ArmNow())
             self._events.all_warm()
 
     # -------------------------------------------------------------------------------------------------- small things

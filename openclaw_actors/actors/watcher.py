@@ -1,7 +1,7 @@
 """WatcherActor: owns the file watching; turns raw file events into "look at this source again".
 
 Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource,
-CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a reader.
+ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a reader.
 Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets
 every watch again.
 
@@ -25,6 +25,7 @@ from openclaw_actors.health import ConditionBoard
 from openclaw_actors.log import log
 from openclaw_actors.messages import (
     ArmDue,
+    ArmNow,
     CheckStamps,
     PathsTouched,
     RescanNeeded,
@@ -50,7 +51,10 @@ WATCH_SOURCE = "watch"
 RESYNC_SOURCE = "resync"
 """What the jobs that compare all stamps are called there: a resync that hangs doesn't keep watches from being armed."""
 
-_QUIET_S = 0.02
+_FEW_PATHS = 64
+"""So many paths are armed at once when they come alone: the config of hundreds of agents is not alone for long."""
+
+_QUIET_S = 0.05
 """While many sources want watches they are armed when no more have come for this long, in seconds…"""
 _GATHERED_S = 0.25
 """…or when the first has waited for this long."""
@@ -130,7 +134,7 @@ class WatcherActor(BaseActor):
             else:
                 self._sources_of[path] = with_member(users, message.source)
         self._unchecked.add(message.source)
-        self._arm_soon()
+        self._arm_soon(len(message.stamps))
 
     @handles(UnwatchSource)
     def _on_unwatch_source(self, message: UnwatchSource) -> None:
@@ -176,6 +180,11 @@ class WatcherActor(BaseActor):
             self._armed(message.problem)
         self._touch(drifted, self._dispatcher.clock.monotonic(), resync=message.resync)
 
+    @handles(ArmNow)
+    def _on_arm_now(self, _message: ArmNow) -> None:
+        self._pause_is_set = False
+        self._arm()
+
     @handles(ArmDue)
     def _on_arm_due(self, _message: ArmDue) -> None:
         self._pause_is_set = False
@@ -186,14 +195,15 @@ class WatcherActor(BaseActor):
             return
         self._arm()
 
-    def _arm_soon(self) -> None:
-        """Arm what is wanted now: at once while little is asked for, else together with what comes next.
+    def _arm_soon(self, count: int = 1) -> None:
+        """Arm what is wanted now, so many paths: at once while little is asked for, else together with what comes next.
 
         A warm asks for a thousand paths a second, and whatever changed before they were armed is found then all the
         same.
         """
         now = self._dispatcher.clock.monotonic()
-        comes_alone = self._gathering_since is None and now - self._last_wish_at >= _QUIET_S
+        is_quiet = self._gathering_since is None and now - self._last_wish_at >= _QUIET_S
+        comes_alone = is_quiet and count <= _FEW_PATHS
         self._last_wish_at = now
         if self._gathering_since is None:
             self._gathering_since = now

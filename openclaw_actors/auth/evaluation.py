@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import final
 
+from openclaw_actors.auth.agent_profiles import AgentProfiles, Reported
 from openclaw_actors.auth.cells import CellTable, SharedCells
 from openclaw_actors.auth.check import decide, profile_candidates, shared_candidates, with_inline_usage
-from openclaw_actors.auth.common import AgentProfiles, CommonCells, Reported
+from openclaw_actors.auth.common import CommonCells
 from openclaw_actors.auth.ledger import Ledger
 from openclaw_actors.auth.shared import SharedIndex
 from openclaw_actors.auth.sources.stored import StoreIndex

@@ -33,4 +33,9 @@ def stamp(path: str) -> FileStamp | None:
         seen = os.stat(path)
     except (OSError, ValueError):  # ValueError: a NUL or a lone surrogate in the path
         return None
+    return stamp_of(seen)
+
+
+def stamp_of(seen: os.stat_result) -> FileStamp:
+    """Gives the stamp that a look at a file, or at a descriptor of it, comes to."""
     return FileStamp(seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_mode)

@@ -79,7 +79,7 @@ class Scene:
     def tell(self, message: Any) -> None:
         """Give the actor a message and let everything come to rest."""
         self.dispatcher.inject(self.ref, message)
-        self.dispatcher.advance(0.05)
+        self.dispatcher.advance(0.1)
 
     def condition(self) -> Condition:
         """Return how watching is."""

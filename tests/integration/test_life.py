@@ -537,7 +537,7 @@ def test_the_death_of_an_agents_actor_is_survived(home: Home, supervise: Supervi
     """The next sweep of that agent finds it dead and starts it again; nobody else notices."""
     home.agents("main", "ops").write_config().write_profiles(openai__work=api_key("openai"))
     supervisor = supervise(home)
-    alive = [one for one in gc.get_objects() if isinstance(one, AuthStateActor) and one.name == "agent-ops"]
+    alive = [one for one in gc.get_objects() if type(one) is AuthStateActor and one.name == "agent-ops"]
     actors = [one for one in alive if one._warmer is supervisor._runtime.warmer]
     assert actors
     for actor in actors:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_actors.auth.agent_profiles import reported_profiles
 from openclaw_actors.auth.binding import candidates_of
 from openclaw_actors.auth.cells import same_answer
 from openclaw_actors.auth.check import check
-from openclaw_actors.auth.common import reported_profiles
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
 from openclaw_actors.auth.shared import SharedIndex

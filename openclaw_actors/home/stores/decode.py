@@ -236,14 +236,18 @@ def _facts(profile_id: str, entry: _Entry, resolver: Resolver, kind: str, provid
 def _login(
     profile_id: str, provider: ProviderId, expires_ms: float | None, entry: _Entry, digester: Digester
 ) -> ProfileFacts:
-    access, refresh, account = _text(entry.access), _text(entry.refresh), _text(entry.accountId)
-    email = _text(entry.email)
-    sidecar = _text(entry.oauthRef.get("id")) if isinstance(entry.oauthRef, dict) else ""
+    access, refresh, reference = _text(entry.access), _text(entry.refresh), entry.oauthRef
+    account = _text(entry.accountId) if entry.accountId is not None else ""
+    email = _text(entry.email) if entry.email is not None else ""
+    sidecar, has_sidecar = "", isinstance(reference, dict)
+    if isinstance(reference, dict):
+        sidecar = _text(reference.get("id"))
     digest = None
     if access or refresh or sidecar:
-        digest = digester(_ENCODE((access, refresh, _text(entry.idToken), sidecar)))
+        identity = _text(entry.idToken) if entry.idToken is not None else ""
+        digest = digester(_ENCODE((access, refresh, identity, sidecar)))
     return ProfileFacts(
-        login_outline(profile_id, provider, expires_ms, bool(access), bool(refresh), isinstance(entry.oauthRef, dict)),
+        login_outline(profile_id, provider, expires_ms, access != "", refresh != "", has_sidecar),
         digest,
         digester(account) if account else None,
         digester(email.casefold()) if email else None,

@@ -4,8 +4,6 @@ persisted.ts).
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from openclaw_actors.errors import StoreUnreadableError
@@ -15,7 +13,7 @@ from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
 from openclaw_actors.home.stores.legacy import read_legacy
 from openclaw_actors.ids import StoreId
-from openclaw_actors.watching.stamp import stamp
+from openclaw_actors.watching.stamp import FileStamp, stamp, stamp_of
 
 PROFILES_FILE = "auth-profiles.json"
 STATE_FILE = "auth-state.json"
@@ -30,6 +28,7 @@ def read_json_store(
     *,
     tolerant: bool = False,
     limit: int = STORE_LIMIT_BYTES,
+    also_depends_on: tuple[str, ...] = (),
 ) -> StoreFacts:
     """Read one agent's JSON store, or, where there is none, the legacy files.
 
@@ -43,21 +42,24 @@ def read_json_store(
         tolerant: True takes a torn or broken file as absent, as OpenClaw does, and says so in a finding; for a first
             reading, when there is no last good answer to keep.
         limit: The largest file that is read, in bytes.
+        also_depends_on: Other paths that this reading depended on.
 
     Raises:
         StoreUnreadableError: A file is torn, malformed, not permitted, or never held still (with `tolerant` never).
     """
-    profiles_path, state_path = os.path.join(store, PROFILES_FILE), os.path.join(store, STATE_FILE)
-    last = None
-    for _ in range(_ATTEMPTS):
-        before = (stamp(profiles_path), stamp(state_path))
+    profiles_path, state_path = f"{store}/{PROFILES_FILE}", f"{store}/{STATE_FILE}"
+    last = before = None
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            before = stamp(state_path)
         findings: list[Finding] = []
-        document = _document(profiles_path, findings, tolerant, limit)
-        state_document = _document(state_path, findings, tolerant, limit)
-        after = (stamp(profiles_path), stamp(state_path))
+        document, seen = _document(profiles_path, findings, tolerant, limit)
+        state_document, _ = _document(state_path, findings, tolerant, limit)
         # whatever the other did meanwhile, one that held still goes with each of its contents; a pair that was found
         # twice belongs together too, however often somebody touches both
-        if after[0] == before[0] or after[1] == before[1] or (document, state_document) == last:
+        if stamp(profiles_path) == seen or (attempt and stamp(state_path) == before):
+            break
+        if (document, state_document) == last:
             break
         last = (document, state_document)
     else:
@@ -65,7 +67,7 @@ def read_json_store(
             store, "its files kept changing while they were read", "It is read again when the writer is done."
         )
     state = decode_state(state_document) if state_document else State()
-    depends_on = (profiles_path, state_path)
+    depends_on = (profiles_path, state_path, *also_depends_on)
     found = _profiles(document, profiles_path, resolver, findings)
     if document is not None and found is not None:
         profiles, dropped = found
@@ -95,11 +97,16 @@ def decode_store(store: StoreId, document: bytes, resolver: Resolver) -> StoreFa
     return StoreFacts(store, "json", profiles, *state.parts, (*findings, *dropped))
 
 
-def _document(path: str, findings: list[Finding], tolerant: bool, limit: int) -> dict[str, msgspec.Raw] | None:
+def _document(
+    path: str, findings: list[Finding], tolerant: bool, limit: int
+) -> tuple[dict[str, msgspec.Raw] | None, FileStamp | None]:
+    """Return a file's document, and what the file looked like when it was read."""
+    seen = None
     try:
         read = read_regular(path, StoreUnreadableError, limit=limit)
         if read is None:
-            return None
+            return None, None
+        seen = stamp_of(read[1])
         document = json_object(read[0], path)
     except StoreUnreadableError as trouble:
         if not tolerant:
@@ -107,10 +114,10 @@ def _document(path: str, findings: list[Finding], tolerant: bool, limit: int) ->
         findings.append(
             Finding(path, f"{trouble.problem}; it is taken as absent", _REMEDY, trouble.place, "invalid-json")
         )
-        return None
+        return None, seen
     if document is None:
         findings.append(Finding(path, "it is not a JSON object; it is taken as absent", _REMEDY, code="invalid-store"))
-    return document
+    return document, seen
 
 
 def _profiles(

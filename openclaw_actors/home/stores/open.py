@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES
 from openclaw_actors.home.secrets import Resolver
@@ -31,5 +29,5 @@ def read_store(
     facts = read_sqlite_store(agent_dir, resolver, copy_limit=limit)
     if facts is not None:
         return facts
-    facts = read_json_store(agent_dir, oauth_path, resolver, tolerant=tolerant, limit=limit)
-    return msgspec.structs.replace(facts, depends_on=facts.depends_on + sqlite_paths(agent_dir))
+    others = sqlite_paths(agent_dir)
+    return read_json_store(agent_dir, oauth_path, resolver, tolerant=tolerant, limit=limit, also_depends_on=others)

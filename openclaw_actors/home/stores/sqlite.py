@@ -41,7 +41,7 @@ def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = S
     Raises:
         StoreUnreadableError: It is damaged, locked, too large to copy, or holds something that is no store.
     """
-    path = os.path.join(store, DATABASE_FILE)
+    path = f"{store}/{DATABASE_FILE}"
     if stamp(path) is None and not os.path.lexists(path):
         return None
     store_json, state_json = _rows(path, copy_limit)
@@ -68,7 +68,7 @@ def sqlite_paths(store: StoreId) -> tuple[str, ...]:
     """Return the files whose change means a new reading: the database and its log. The index changes with every
     reader.
     """
-    path = os.path.join(store, DATABASE_FILE)
+    path = f"{store}/{DATABASE_FILE}"
     return (path, path + "-wal")
 
 
