@@ -4,8 +4,8 @@ Owns: the readings (`reading_desk`, `resync`, `breaker`), the agents (`roster`),
 what a reading or a report changes (`shared_changes`, `store_changes`, `report_changes`), the newest facts
 (`evaluations`), the prepared map (`answers`, `publisher`), and its alarms (`wakings`).
 Receives: BeginWarming, WarmScope, SourcesTouched, SourceRead, SweepFinished, LedgerChanged, ReportAnswered,
-AgentActorDied, and its own alarms. Sends: SweepAgent and CancelSweep to agents; WatchSource, UnwatchSource,
-ArmNow, CheckStamps to the WatcherActor. Dies when: told to stop, or when a handler fails. After a restart: BeginWarming reads
+AgentActorDied, and its own alarms. Sends: SweepAgent and CancelSweep to agents; WatchSource, UnwatchSource, ArmNow,
+CheckStamps to the WatcherActor. Dies when: told to stop, or when a handler fails. After a restart: BeginWarming reads
 and warms everything again, while the published answers stay.
 
 How an answer comes to be: an event makes cells dirty and wants readings; when the readings that a dirty scope requires
@@ -386,8 +386,6 @@ class WarmerActor(BaseActor):
             self._is_warm = True
             self._watcher.tell(ArmNow())
             self._events.all_warm()
-
-    # -------------------------------------------------------------------------------------------------- small things
 
     def _spawn(self, agent: AgentConfig) -> pykka.ActorRef[Any]:
         return self._dispatcher.spawn(

@@ -1,8 +1,8 @@
 """WatcherActor: owns the file watching; turns raw file events into "look at this source again".
 
 Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource,
-ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a reader.
-Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets
+ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a
+reader. Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets
 every watch again.
 
 It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks
