@@ -31,6 +31,7 @@ from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation
+from openclaw_actors.interpreter import Tuning
 from openclaw_actors.log import log
 from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage
 from openclaw_actors.notifier import Notifier
@@ -104,6 +105,7 @@ class Runtime:
         self.make_door: Callable[[], Door] | None = None
         """Makes the way in for other processes, on the supervisor thread; None when there is none."""
         self.stop_report: StopReport | None = None
+        self._tuning = Tuning(settings.tune_interpreter)
         self._door: Door | None = None
         self.ledger: LedgerBook = {}
         """What was reported; the FailureListener writes it."""
@@ -175,6 +177,7 @@ class Runtime:
 
     def begin(self, make_reader: Callable[[], HomeReader]) -> None:
         """Start the actors and ask for the first warm."""
+        self._tuning.begin()
         self.reader = make_reader()
         self.notifier.start()
         self.dispatcher.on_death(lambda urn, name, reason: self._deaths.put(_Death(urn, name, reason)))
@@ -195,6 +198,7 @@ class Runtime:
     def end(self, timeout_s: float) -> None:
         """Stop everything, in order: no new events, usage flushed, no publications, no reads."""
         self._stopping = True
+        self._tuning.end()
         # a tenth is kept back, so that whoever waits for this thread sees it end, and what it left behind, in time
         until = self.clock.monotonic() + timeout_s * 0.9
         left_s: Callable[[], float] = lambda: max(0.0, until - self.clock.monotonic())  # noqa: E731
@@ -351,4 +355,5 @@ class Runtime:
         self.warm_time_s = self.clock.monotonic() - self._started_at
         self.conditions.set("Warm", True, "Warm", "")
         self.warm.set()
+        self._tuning.settle()
         self.bell.ring()

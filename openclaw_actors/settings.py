@@ -91,6 +91,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     control_socket: bool = False
     """Whether `openclaw-actors recheck` of the same user can reach this process, by a socket in the user's runtime
     directory. Default false."""
+    tune_interpreter: bool = False
+    """Whether settings of the whole process are changed, from start to stop: threads hand over the interpreter after
+    1 ms instead of 5 (`sys.setswitchinterval`), and garbage collections leave out what is there after the first warm
+    (`gc.freeze`). It touches the embedder's threads too, which is why it has to be asked for. Default false."""
     digest_key: bytes | None = None
     """The key by which secrets are compared, 16 to 64 bytes (base64 in TOML); a random one per process by default.
 

@@ -9,6 +9,7 @@ import msgspec
 
 from bench.cold import ColdFigures, floor, warm
 from bench.context import Context
+from bench.profiling import describe, profile_warm
 from bench.results import Measured, Role, Series
 from bench.samples import series_of_values
 
@@ -18,6 +19,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     profiles: int = 40
     """In each store; 40 are about 18 kB."""
+    profiled: bool = True
+    """Whether one more warm of the most agents is profiled, for the notes."""
 
 
 def run(context: Context, parameters: Parameters) -> None:
@@ -38,6 +41,8 @@ def run(context: Context, parameters: Parameters) -> None:
         measured.add_ratio("ratio_to_floor", ours, least)
         late = max(late, *(one.late_imports for one in above))
         _add_peers(measured, ours, context.peer_series(crowd))
+        if parameters.profiled and agents == max(context.agents):
+            measured.notes.append(describe(context.in_child(profile_warm, crowd), agents))
     measured.notes.append(f"modules imported while the clock ran, at most: {late}")
 
 

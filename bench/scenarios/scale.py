@@ -16,6 +16,7 @@ import msgspec
 
 from bench.cold import ColdFigures, floor, warm
 from bench.context import Context
+from bench.profiling import describe, profile_warm
 from bench.results import Measured, Role, Series
 from bench.samples import log_slope, series_of_values
 
@@ -31,6 +32,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether homes in which all share main's store are measured too (40 profiles)."""
     linear_from: int = 100
     """Fewer agents don't count for the slope."""
+    profiled: bool = True
+    """Whether one more warm of the most agents with the largest stores is profiled, for the notes."""
 
 
 def run(context: Context, parameters: Parameters) -> None:
@@ -53,6 +56,9 @@ def run(context: Context, parameters: Parameters) -> None:
             curves[agents] = above
             _add_time(measured, sort, agents, above, below)
         measured.notes.append(_peak_note(sort, curves))
+        if parameters.profiled and not sharing and profiles == max(parameters.profiles):
+            most = context.crowd(f"{sort}-{max(curves)}", agents=max(curves), profiles=profiles)
+            measured.notes.append(describe(context.in_child(profile_warm, most), most.agents))
         _add_growth(measured, sort, curves, parameters.linear_from)
     threads = [int(value) for one in measured.series if one.metric == "threads" for value in one.samples]
     measured.add_figure("threads", max(threads))

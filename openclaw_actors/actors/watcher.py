@@ -2,8 +2,8 @@
 
 Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource,
 ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a
-reader. Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which sets
-every watch again.
+reader. Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which
+sets every watch again.
 
 It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks
 them.

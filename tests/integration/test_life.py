@@ -670,3 +670,15 @@ def test_a_logout_concerns_only_those_who_see_the_store(home: Home, supervise: S
     assert not supervisor.has_auth("zai", agent_id="a7")
     assert supervisor.stats().store_reads - before.store_reads <= 4
     assert supervisor.stats().sweeps - before.sweeps <= 3
+
+
+def test_the_interpreter_is_tuned_only_for_who_asks_and_given_back(small: Home, supervise: Supervise) -> None:
+    """Neither the switch interval nor the collector is touched by default; tuned, both are as before after the stop."""
+    interval, frozen = sys.getswitchinterval(), gc.get_freeze_count()
+    supervise(small).stop()
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == (interval, frozen)
+    tuned = supervise(small, tune_interpreter=True)
+    assert sys.getswitchinterval() < interval
+    assert eventually(lambda: gc.get_freeze_count() > frozen)
+    tuned.stop()
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == (interval, 0)

@@ -21,7 +21,7 @@ FLOORS = [
     {"auth", "catalog"},
     {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
     {"actors", "listing", "backlog", "notifier", "bell"},
-    {"runtime", "reads", "events", "supervisor"},
+    {"runtime", "reads", "events", "supervisor", "interpreter"},
     {"aio", "provider_auth", "control"},
     {"cli", "testing", "__main__"},
 ]
