@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import final
 
 from openclaw_actors.auth.verdict import Cell
-from openclaw_actors.ids import ProviderId
+from openclaw_actors.ids import EvidenceId, ProviderId
 
 
 def same_answer(one: Cell | None, other: Cell | None) -> bool:
@@ -57,7 +57,7 @@ class CellTable:
     Agents that see the same sources hold the very same table. Never changed once made.
     """
 
-    __slots__ = ("_shared_cells", "own", "own_flags", "shared", "shared_flags", "valid_until")
+    __slots__ = ("_by_evidence", "_shared_cells", "own", "own_flags", "shared", "shared_flags", "valid_until")
 
     def __init__(self, shared: SharedCells, own: dict[ProviderId, Cell]) -> None:
         self.shared = shared
@@ -68,6 +68,7 @@ class CellTable:
         self.shared_flags = shared.flags
         self.own_flags: dict[str, bool] = {provider: cell.has_auth for provider, cell in own.items()}
         """Whether each of its own cells has auth; where there is none, `shared_flags` says it."""
+        self._by_evidence: dict[EvidenceId, tuple[Cell, ...]] | None = None
         moments = [moment for moment in (shared.valid_until, earliest(own.values())) if moment is not None]
         self.valid_until = min(moments, default=None)
         """The first moment at which time alone changes one of the answers, in epoch seconds."""
@@ -102,6 +103,19 @@ class CellTable:
         """Return every cell that was folded from something: those that reports may be about."""
         own = self.own
         return [*own.values(), *[cell for cell in self.shared.folded if cell.provider not in own]]
+
+    def folded_from(self, evidence_id: str) -> tuple[Cell, ...]:
+        """Return the cells that were folded from a credential. Looked up in what the first call makes; two threads that
+        race just make it twice.
+        """
+        found = self._by_evidence
+        if found is None:
+            found = {}
+            for cell in self.folded():
+                for name in {candidate.evidence.id for candidate in cell.candidates}:
+                    found[name] = (*found.get(name, ()), cell)
+            self._by_evidence = found
+        return found.get(EvidenceId(evidence_id), ())
 
     def ended(self, now: float) -> frozenset[ProviderId]:
         """Return the providers whose answer time has changed by `now` (epoch seconds)."""

@@ -110,7 +110,9 @@ def decide(
     if not candidates:
         return _nothing(provider, unread, known)
     now_ms = round(now * 1000)
-    windows = _shared_refusals(candidates, [_windows(c, ledger, now_ms) for c in candidates], now_ms)
+    windows = [_windows(c, ledger, now_ms) for c in candidates]
+    if len(candidates) > 1:
+        windows = _shared_refusals(candidates, windows, now_ms)
     cell = _fold(provider, candidates, windows, now, now_ms, None, unread)
     if not any(each is not None and each.cooldown_model for each in windows):
         return cell

@@ -98,7 +98,9 @@ _EFFECTS = {
 }
 """The table of states (DESIGN.md, section 2). `subscription_limit` is a block's; `server_error` is never stored."""
 
-_SPELLINGS = {reason.replace("_", ""): reason for reason in (*REASONS, "server_error")} | {
+_SPELLINGS = {
+    spelling: reason for reason in (*REASONS, "server_error") for spelling in (reason, reason.replace("_", ""))
+} | {
     # a block needs its end, which a plain report doesn't have: OpenClaw counts the failure behind it as `rate_limit`
     "subscriptionlimit": "rate_limit",
     "ratelimited": "rate_limit",
@@ -138,8 +140,9 @@ def normalise_reason(text: str) -> str:
         UnknownReasonError: when none is meant; it lists the known ones. It never quotes the text, which may be a
             provider's error message with a key in it.
     """
-    letters = "".join(char for char in text.lower() if char.isalnum()) if isinstance(text, str) else ""
-    reason = _SPELLINGS.get(letters)
+    if not isinstance(text, str):
+        raise _unknown_reason()
+    reason = _SPELLINGS.get(text) or _SPELLINGS.get("".join(char for char in text.lower() if char.isalnum()))
     if reason is None:
         raise _unknown_reason()
     return reason

@@ -43,14 +43,14 @@ def find_reported(table: CellTable, view: StoreView, evidence_id: str) -> Report
         evidence_id: A profile id, `env:NAME`, `config:PROVIDER`… The profile that another program's login becomes means
             that login.
     """
-    names = (evidence_id, login_of_profile(evidence_id))
-    found = [
-        (cell, candidate) for cell in table.folded() for candidate in cell.candidates if candidate.evidence.id in names
-    ]
-    if not found:
+    cells = table.folded_from(evidence_id)
+    login = login_of_profile(evidence_id)
+    if login != evidence_id:
+        cells += table.folded_from(login)
+    if not cells:
         return None
-    cell, candidate = next((one for one in found if auth_provider(one[0].provider) == one[0].provider), found[-1])
-    cells = tuple({id(one): one for one, _ in found}.values()) if len(found) > 1 else (cell,)
+    cell = next((one for one in cells if auth_provider(one.provider) == one.provider), cells[-1])
+    candidate = next(one for one in cell.candidates if one.evidence.id in (evidence_id, login))
     return Reported(cell.provider, bound(candidate, view) if cell.is_common else candidate, cells)
 
 
@@ -108,7 +108,8 @@ def proved_bad(
         return ()
     changed = []
     for cell in reported.cells:
-        candidates = candidates_of(cell, view)
+        # the one that is known already, most times
+        candidates = (candidate,) if len(cell.candidates) == 1 else candidates_of(cell, view)
         reports = {one: entry for each in candidates if (entry := ledger.get(one := key_of(each))) is not None}
         reports[key] = LedgerEntry(windows, now_ms)
         changed.append(decide(cell.provider, candidates, reports, now))
