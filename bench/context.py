@@ -59,7 +59,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         return interleave(measures, self.rounds, before)
 
     def crowd(
-        self, name: str, *, agents: int, profiles: int = 40, sharing: bool = False, extra_models: int = 0
+        self,
+        name: str,
+        *,
+        agents: int,
+        profiles: int = 40,
+        sharing: bool = False,
+        extra_models: int = 0,
+        varied: bool = False,
     ) -> Crowd:
         """Make a home of many agents in the work folder; see `write_crowd`."""
         self.check_over()
@@ -71,6 +78,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
                 profiles=profiles,
                 sharing=sharing,
                 extra_models=extra_models,
+                varied=varied,
                 seed=self.scenario.seed,
             )
         )

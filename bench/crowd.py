@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bench.homes import (
+    FAR_FUTURE_MS,
     KEY_PROVIDERS,
     LOGIN_PROVIDERS,
     PAIRED_PROVIDERS,
@@ -30,6 +31,9 @@ _MARK = "@@@@@@"
 
 _HOUSE = "house-gateway"
 
+_EARLIER_MS = 1_760_000_000_000
+"""October 2025, epoch milliseconds: before any run."""
+
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     """Describes such a home; `write_crowd` makes it."""
@@ -43,6 +47,9 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all agents but main only inherit from main."""
     extra_models: int = 0
     """Models that the config adds to the catalogue."""
+    varied: bool = False
+    """Whether stores differ by more than their secrets: each lacks a tenth of the profiles, every expiry is another one,
+    and half of the profiles were used, each at a time of its own."""
     seed: int = 1
 
     @property
@@ -116,9 +123,29 @@ def write_crowd(crowd: Crowd) -> Crowd:
     for number, agent_id in enumerate(crowd.agent_ids[: 1 if crowd.sharing else None]):
         path = crowd.store_path(agent_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, _marked(template, number))
+        text = _marked(template, number)
+        if crowd.varied:
+            text, usage = _varied(text, random.Random(f"{crowd.seed}/{number}"))
+            replace_file(path.with_name("auth-state.json"), usage)
+        replace_file(path, text)
     replace_file(crowd.config_path, json_text(crowd.config()))
     return crowd
+
+
+def _varied(text: str, chance: random.Random) -> tuple[str, str]:
+    """Return a store's text with fewer profiles and other expiries, and its usage stats."""
+    store = msgspec.json.decode(text)
+    profiles: dict[str, Profile] = store["profiles"]
+    for name in chance.sample(sorted(profiles), len(profiles) // 10):
+        del profiles[name]
+    for profile in profiles.values():
+        if "expires" in profile:
+            profile["expires"] = FAR_FUTURE_MS + chance.randrange(10**11)
+    used = {
+        name: {"lastUsed": _EARLIER_MS + chance.randrange(10**9)}
+        for name in chance.sample(sorted(profiles), len(profiles) // 2)
+    }
+    return json_text(store), json_text({"version": 1, "usageStats": used})
 
 
 def _marked(template: str, number: int) -> str:

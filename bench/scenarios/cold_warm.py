@@ -1,6 +1,8 @@
 """Cold warm: from `start()` until `wait_warm` is true, in a fresh process each time, beside the floor in another one.
 
-What is inside of the clock: `bench/cold.py`. Each agent has its own store.
+What is inside of the clock: `bench/cold.py`. Each agent has its own store, with the same profiles as the others' but for
+their secrets and accounts; `varied stores` also differ by expiries, use and which profiles there are, so that far fewer
+answers are shared.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from bench.results import Measured, Role, Series
 from bench.samples import series_of_values
 
 
+_VARIED = "varied stores"
+
+
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
     profiles: int = 40
     """In each store; 40 are about 18 kB."""
+    varied: bool = True
+    """Whether the most agents are measured with stores that differ by more than their secrets, too."""
     profiled: bool = True
     """Whether one more warm of the most agents is profiled, for the notes."""
 
@@ -41,9 +48,25 @@ def run(context: Context, parameters: Parameters) -> None:
         measured.add_ratio("ratio_to_floor", ours, least)
         late = max(late, *(one.late_imports for one in above))
         _add_peers(measured, ours, context.peer_series(crowd))
+        if parameters.varied and agents == max(context.agents):
+            _add_varied(context, agents, parameters.profiles)
         if parameters.profiled and agents == max(context.agents):
             measured.notes.append(describe(context.in_child(profile_warm, crowd), agents))
     measured.notes.append(f"modules imported while the clock ran, at most: {late}")
+
+
+def _add_varied(context: Context, agents: int, profiles: int) -> None:
+    crowd = context.crowd(f"varied-{agents}", agents=agents, profiles=profiles, varied=True)
+    below, above = context.interleave(
+        {
+            f"floor, {_VARIED}": context.each_in_child(floor, crowd),
+            f"warm, {_VARIED}": context.each_in_child(warm, crowd),
+        }
+    ).values()
+    ours = _series(f"ours, {_VARIED}", Role.OURS, above, agents)
+    least = _series(f"floor, {_VARIED}", Role.FLOOR, below, agents)
+    context.measured.series += [ours, least]
+    context.measured.add_ratio(f"ratio_to_floor, {_VARIED}", ours, least)
 
 
 def _add_peers(measured: Measured, ours: Series, peers: list[Series]) -> None:
