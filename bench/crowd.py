@@ -48,8 +48,8 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     extra_models: int = 0
     """Models that the config adds to the catalogue."""
     varied: bool = False
-    """Whether stores differ by more than their secrets: each lacks a tenth of the profiles, every expiry is another one,
-    and half of the profiles were used, each at a time of its own."""
+    """Whether stores differ by more than their secrets: each lacks a tenth of the profiles, every expiry is another
+    one, and half of the profiles were used, each at a time of its own."""
     seed: int = 1
 
     @property

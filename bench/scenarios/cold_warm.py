@@ -1,8 +1,8 @@
 """Cold warm: from `start()` until `wait_warm` is true, in a fresh process each time, beside the floor in another one.
 
-What is inside of the clock: `bench/cold.py`. Each agent has its own store, with the same profiles as the others' but for
-their secrets and accounts; `varied stores` also differ by expiries, use and which profiles there are, so that far fewer
-answers are shared.
+What is inside of the clock: `bench/cold.py`. Each agent has its own store, with the same profiles as the others' but
+for their secrets and accounts; `varied stores` also differ by expiries, use and which profiles there are, so that far
+fewer answers are shared.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from bench.context import Context
 from bench.profiling import describe, profile_warm
 from bench.results import Measured, Role, Series
 from bench.samples import series_of_values
-
 
 _VARIED = "varied stores"
 
