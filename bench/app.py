@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -120,8 +121,17 @@ def _usable(call: Callable[[], T]) -> T:
 
 
 def _check_folder(option: str, path: Path | None) -> None:
-    if path is not None and not path.absolute().parent.is_dir():
+    """Refuse what can't be written before anything is measured."""
+    if path is None:
+        return
+    folder = path if path.is_dir() else path.absolute().parent
+    if not folder.is_dir():
         raise click.UsageError(f"{option} {path}: its folder does not exist. Make it first.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise click.UsageError(f"{option} {path}: its folder can't be written ({error.strerror}).") from None
 
 
 @cli.command(

@@ -93,7 +93,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
                 name, self.scenario.kind, crowd, self.peer_rounds, Watcher(say=self.say, is_over=self.is_over)
             )
             found += series
-            self.measured.notes += notes
+            self.measured.notes += [note for note in notes if note not in self.measured.notes]
         return found
 
     def check_over(self) -> None:

@@ -31,7 +31,7 @@ def _judge_one(goal: Goal, known: dict[tuple[str, int | None], float], why_not: 
         if others and not why_not:
             why = f"not measured with {goal.agents:,} agents"
         elif goal.peer and not why_not:
-            why = f"not measured without --peer {goal.peer}"
+            why = f"no figure of it without --peer {goal.peer}, installed"
     else:
         assert limit is not None  # a Goal has one of them
         met = value <= limit if goal.at_most is not None else value >= limit

@@ -73,7 +73,7 @@ def peer_series(name: str, kind: str, crowd: Crowd, rounds: int, watcher: Watche
         try:
             done = _measured(peer.name, crowd, rounds, watcher)
         except PeerError as error:
-            notes.append(f"{peer.name}: {error}")
+            notes.append(str(error) if peer.name in str(error) else f"{peer.name}: {error}")
             continue
         said = dict.fromkeys(text for one in done for text in (*one.notes, *one.problems))
         notes += [f"{peer.name} ({done[0].version}), {crowd.agents:,} agents: {text}" for text in said]

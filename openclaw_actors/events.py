@@ -76,7 +76,7 @@ class Events(Reads):
             None if provider is None else (normalise_provider(_text("provider", provider)),),
         )
         warm = self._make_warm(scope, "recheck", Reread.ALL)
-        self._struck.clear()
+        self._struck.forget(scope)
         self._runtime.listener.tell(ForgiveScope(warm=warm, evidence_id=None, observed_at=self._runtime.clock.epoch()))
         return warm.generation
 
@@ -103,23 +103,25 @@ class Events(Reads):
         auth = self._prepared.agents.get(report.agent_id)
         if found is not None and auth is not None:
             config = self._runtime.config()
-            cells = proved_bad(
+            proved = proved_bad(
                 found,
                 auth.view,
-                self._runtime.ledger,
+                self._struck.over(self._runtime.ledger),
                 reason=normal,
                 now=report.observed_at,
                 model=report.model,
                 cooldowns=config.cooldowns if config is not None else b"",
             )
-            self._struck.put(report.agent_id, cells, report.generation)
+            if proved is not None:
+                self._struck.put(report.agent_id, *proved, report.generation)
         self._runtime.listener.tell(report)
         return report.generation
 
     def report_success(self, evidence_id: str, *, agent_id: str | None = None, model: str | None = None) -> Generation:
         """Report that a request with a credential succeeded: what spoke against it no longer does."""
-        report, _ = self._report(ReportSuccess, evidence_id, agent_id, model)
-        self._struck.clear()
+        report, found = self._report(ReportSuccess, evidence_id, agent_id, model)
+        if found is not None:
+            self._struck.forget(Scope.product((report.agent_id,), {cell.provider for cell in found.cells}))
         self._runtime.listener.tell(report)
         return report.generation
 
@@ -159,7 +161,7 @@ class Events(Reads):
         try:
             for store, names in sorted(by_store.items(), key=lambda item: not item[1]):
                 if names:
-                    self._runtime.listener.tell(ForgetUsage(store=store, profiles=tuple(names)))
+                    self._runtime.listener.tell(self._forgetting(store, tuple(names)))
                 try:
                     # what another process has stored a moment ago is logged out too, whether it was read yet or not
                     gone = remove_profiles(store, names, also=is_meant, lock_timeout_s=self._settings.lock_timeout_s)
@@ -170,7 +172,7 @@ class Events(Reads):
                     continue
                 if gone or names:
                     removed[store] = gone
-                    self._runtime.listener.tell(ForgetUsage(store=store, profiles=gone))
+                    self._runtime.listener.tell(self._forgetting(store, gone))
         finally:
             # also when the second of two stores is busy: the first one has changed
             providers = [normal, *(one for one in auth.table if auth_provider(one) == target)]
@@ -200,7 +202,7 @@ class Events(Reads):
         if owner is None:
             known = ", ".join(profile.id for profile in auth.profiles) or "none"
             raise StoreError(f"agent {auth.agent_id} sees no profile {profile_id!r}; it sees {known}")
-        self._runtime.listener.tell(ForgetUsage(store=StoreId(owner), profiles=(profile_id,)))
+        self._runtime.listener.tell(self._forgetting(StoreId(owner), (profile_id,)))
         write_usage(
             owner,
             {profile_id: lambda windows: None if windows is None else cleared(windows)},
@@ -209,11 +211,14 @@ class Events(Reads):
         providers = self._scope_of(auth.agent_id, profile_id).providers
         scope = Scope.product(self._who_see((StoreId(owner),)), providers)
         warm = self._make_warm(scope, "cooldown-cleared", Reread.STORES, cancels=True)
-        self._struck.clear()
+        self._struck.forget(scope)
         self._runtime.listener.tell(
             ForgiveScope(warm=warm, evidence_id=EvidenceId(profile_id), observed_at=self._runtime.clock.epoch())
         )
         self._wait_answered(warm.generation)
+
+    def _forgetting(self, store: StoreId, profiles: tuple[str, ...]) -> ForgetUsage:
+        return ForgetUsage(made_at=self._runtime.clock.monotonic(), store=store, profiles=profiles)
 
     def _report(
         self,
@@ -230,7 +235,7 @@ class Events(Reads):
         # whoever sees the same store is meant too; the listener narrows it to them
         scope = Scope.product(None, {cell.provider for cell in found.cells} if found is not None else ())
         report = make(
-            generation=self._runtime.wants.mint(scope),
+            generation=self._runtime.wants.mint(scope, of_report=True),
             agent_id=wanted,
             evidence_id=EvidenceId(evidence_id),
             model=model,

@@ -346,10 +346,13 @@ class UsageWritten(Message, frozen=True, kw_only=True):
 
 
 class ForgetUsage(Message, frozen=True, kw_only=True):
-    """Profiles are being removed: usage that waits for them is not to be written any more. It overtakes no report that
-    was made before.
+    """Profiles are being removed: usage that waits for them is not to be written any more, nor what was reported before
+    this and is still to be taken in.
     """
 
+    priority: ClassVar[bool] = True
+    made_at: float
+    """When it was asked for, monotonic seconds."""
     store: StoreId
     profiles: tuple[str, ...]
 

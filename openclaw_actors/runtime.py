@@ -73,6 +73,10 @@ class _Death(msgspec.Struct, frozen=True):
     reason: str
 
 
+_STARTUP = "startup"
+"""The reason of the first warm."""
+
+
 @final
 class Runtime:
     """Everything that lives from start to stop. What readers hold (map, wants, conditions) is made without a thread or
@@ -85,7 +89,7 @@ class Runtime:
         self.settings = settings
         self.prepared = prepared
         self.bell = Bell(self.clock)
-        self.wants = Wants(on_retired=self.bell.ring)
+        self.wants = Wants(on_retired=self._on_retired)
         self.struck = Struck(self.wants)
         self.counters = Counters()
         self.conditions = ConditionBoard(self.clock)
@@ -99,7 +103,7 @@ class Runtime:
         self.reader: HomeReader | None = None
         self.warmer = Address("warmer")
         self.watcher = Address("watcher")
-        self.listener = Address("failure-listener")
+        self.listener = Address("failure-listener", keeps=True)
         self.on_warm: Callable[[WarmReport], None] = lambda report: None
         """Called for each finished warm, to write the log line."""
         self.make_door: Callable[[], Door] | None = None
@@ -188,7 +192,7 @@ class Runtime:
             # before the warm: who sees it warm can reach it
             self._door = self.make_door()
             self._door.open()
-        self._ask_for_warm("startup")
+        self._ask_for_warm(_STARTUP)
 
     def ask_to_stop(self) -> None:
         """Have the supervisor thread stop everything; returns at once."""
@@ -277,7 +281,9 @@ class Runtime:
         )
 
     def _ask_for_warm(self, reason: str) -> None:
-        waiting = tuple(generation for generation, _ in self.wants.open_generations())
+        # at the start nobody has had a report yet, so none is lost; what an actor that died had may be
+        is_start = reason == _STARTUP
+        waiting = tuple(generation for generation, _ in self.wants.open_generations(reports=not is_start))
         generation = self.wants.mint(Scope.everything())
         self.warmer.tell(BeginWarming(generation=generation, reason=reason, answers=waiting))
 
@@ -324,6 +330,10 @@ class Runtime:
         self._ask_for_warm("restart")
 
     # ------------------------------------------------------------------------------------- what the WarmerActor tells
+
+    def _on_retired(self) -> None:
+        self.struck.drop_answered()
+        self.bell.ring()
 
     def home_changed(self, reading: HomeReading) -> None:
         """Take the newest config, environment and model rows."""

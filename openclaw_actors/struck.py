@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import final
 
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
 from openclaw_actors.auth.verdict import Cell
 from openclaw_actors.ids import AgentId, Generation, ProviderId
+from openclaw_actors.scope import Scope
 from openclaw_actors.wants import Wants
 
 
@@ -19,17 +21,28 @@ class Struck:
     its attempt. Reading costs a look at an empty dictionary, without a lock; look here before the map is looked at.
     """
 
-    __slots__ = ("_wants", "cells")
+    __slots__ = ("_reports", "_wants", "cells")
 
     def __init__(self, wants: Wants) -> None:
         self.cells: dict[tuple[AgentId, ProviderId], tuple[Cell, Generation]] = {}
         """Empty nearly always."""
         self._wants = wants
+        self._reports: dict[LedgerKey, tuple[LedgerEntry, Generation]] = {}
 
-    def put(self, agent_id: AgentId, cells: Iterable[Cell], generation: Generation) -> None:
-        """Show these cells until an attempt is published."""
+    def put(
+        self, agent_id: AgentId, cells: Iterable[Cell], report: tuple[LedgerKey, LedgerEntry], generation: Generation
+    ) -> None:
+        """Show these cells, which a report has changed, until an attempt is published."""
+        key, entry = report
+        self._reports[key] = (entry, generation)
         for cell in cells:
             self.cells[agent_id, cell.provider] = (cell, generation)
+
+    def over(self, ledger: Ledger) -> Ledger:
+        """Return the ledger as it will be with the reports that it doesn't have yet."""
+        if not self._reports:
+            return ledger
+        return {**ledger, **{key: entry for key, (entry, _) in list(self._reports.items())}}
 
     def get(self, agent_id: AgentId, provider: ProviderId) -> tuple[Cell, Generation] | None:
         """Return a cell that is to be shown, with its attempt."""
@@ -38,11 +51,22 @@ class Struck:
 
     def settle(self, generation: Generation) -> None:
         """Show no longer what an attempt has brought: it is published."""
-        if self.cells:
-            for key, (_, of) in list(self.cells.items()):
-                if of == generation:
-                    self.cells.pop(key, None)
+        self._drop(lambda of: of == generation)
 
-    def clear(self) -> None:
-        """Show nothing any more: newer evidence is on its way."""
-        self.cells.clear()
+    def drop_answered(self) -> None:
+        """Show no longer what belongs to attempts that are answered, in whatever way."""
+        self._drop(lambda of: not self._wants.is_open(of))
+
+    def _drop(self, is_over: Callable[[Generation], bool]) -> None:
+        for shown in (self.cells, self._reports):
+            for key, (_, of) in list(shown.items()) if shown else ():
+                if is_over(of):
+                    shown.pop(key, None)  # type: ignore[call-overload]  # a key of this very dictionary
+
+    def forget(self, scope: Scope) -> None:
+        """Show no longer what is in a scope: newer evidence is on its way."""
+        if self.cells:
+            for agent_id, provider in list(self.cells):
+                if scope.covers(agent_id, provider):
+                    self.cells.pop((agent_id, provider), None)
+            self._reports.clear()

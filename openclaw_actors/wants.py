@@ -24,6 +24,7 @@ class Wants:
         self._lock = threading.Lock()
         self._latest = 0
         self._open: dict[Generation, Scope] = {}
+        self._of_reports: set[Generation] = set()
         self._counts: dict[Scope, int] = {}
         self._scopes: tuple[Scope, ...] = ()
         self._closed = False
@@ -47,13 +48,15 @@ class Wants:
         """Whether somebody is there to answer: not after a stop, nor in a forked child."""
         return not self._closed and self._pid == os.getpid()
 
-    def mint(self, scope: Scope) -> Generation:
-        """Return the next generation and note that it wants this scope."""
+    def mint(self, scope: Scope, *, of_report: bool = False) -> Generation:
+        """Return the next generation and note that it wants this scope; one of a report is answered by that alone."""
         with self._lock:
             self._count(scope, 1)
             self._latest += 1
             generation = Generation(self._latest)
             self._open[generation] = scope
+            if of_report:
+                self._of_reports.add(generation)
         return generation
 
     def narrow(self, generation: Generation, scope: Scope) -> None:
@@ -68,6 +71,7 @@ class Wants:
     def retire(self, generation: Generation) -> None:
         """Note that a generation is answered."""
         with self._lock:
+            self._of_reports.discard(generation)
             scope = self._open.pop(generation, None)
             if scope is None:
                 return
@@ -78,10 +82,10 @@ class Wants:
         """Tell whether a generation is still unanswered."""
         return generation in self._open
 
-    def open_generations(self) -> tuple[tuple[Generation, Scope], ...]:
-        """Return what is unanswered, oldest first."""
+    def open_generations(self, *, reports: bool = True) -> tuple[tuple[Generation, Scope], ...]:
+        """Return what is unanswered, oldest first, with or without reports."""
         with self._lock:
-            return tuple(sorted(self._open.items()))
+            return tuple(sorted((one, of) for one, of in self._open.items() if reports or one not in self._of_reports))
 
     def is_wanted(self, agent_id: AgentId, provider: ProviderId) -> bool:
         """Tell whether something newer is wanted for one cell, or nobody is there to answer. Takes no lock."""

@@ -20,8 +20,10 @@ from bench.context import Context
 from bench.crowd import Crowd
 from bench.editor import Editor
 from bench.homes import KEY_PROVIDERS, json_text
+from bench.limits import Count
 from bench.results import Role
 from bench.samples import series_of_rounds
+from bench.scenario import ScenarioError
 from openclaw_actors import AuthSupervisor
 
 _BATCH = 20
@@ -33,10 +35,10 @@ _BETWEEN = 100
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
-    edits: int = 10
+    profiles: Count = 40
+    edits: Count = 10
     """Of each sort, in a round."""
-    moving: int = 5
+    moving: Count = 5
     """Agents that leave and come back at a time."""
 
 
@@ -126,6 +128,10 @@ def run(context: Context, parameters: Parameters) -> None:
     measured = context.measured
     for agents in context.agents:
         crowd = context.crowd(f"home-{agents}", agents=agents, profiles=parameters.profiles)
+        if agents <= parameters.moving:
+            raise ScenarioError(
+                f"{agents} agents, of which {parameters.moving} move: give more --agents, or less moving"
+            )
         order = Order(crowd, parameters)
         (rounds,) = context.interleave({"edits": context.each_in_child(measure, order)}).values()
         idle = series_of_rounds("idle", Role.IDLE, "time per read", "ns", [one.idle_ns for one in rounds], agents)

@@ -11,6 +11,7 @@ import msgspec
 
 from bench.cold import ColdFigures, floor, warm
 from bench.context import Context
+from bench.limits import Count
 from bench.profiling import describe, profile_warm
 from bench.results import Measured, Role, Series
 from bench.samples import series_of_values
@@ -21,7 +22,7 @@ _VARIED = "varied stores"
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
+    profiles: Count = 40
     """In each store; 40 are about 18 kB."""
     varied: bool = True
     """Whether the most agents are measured with stores that differ by more than their secrets, too."""

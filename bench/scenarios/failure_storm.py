@@ -17,6 +17,7 @@ import msgspec
 from bench.cold import WARM_TIMEOUT_S
 from bench.context import Context
 from bench.crowd import Crowd
+from bench.limits import Count
 from bench.results import Measured, Role
 from bench.samples import series_of_rounds, series_of_values
 from openclaw_actors import AuthSupervisor
@@ -30,10 +31,10 @@ _PAUSE_S = 0.01
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
-    single_agents: int = 200
+    profiles: Count = 40
+    single_agents: Count = 200
     """Agents with stores of their own, for the single reports."""
-    reports: int = 100
+    reports: Count = 100
     """Single reports in a round; at most one per agent."""
 
 

@@ -25,6 +25,7 @@ from bench.context import Context
 from bench.crowd import Crowd
 from bench.editor import Editor
 from bench.homes import json_text
+from bench.limits import Amount, Count, CountOrNone
 from bench.results import Role
 from bench.samples import series_of_rounds, series_of_values
 from openclaw_actors import AuthSupervisor, Change
@@ -38,14 +39,14 @@ _LOOK_S = 0.005
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
-    edits: int = 100
+    profiles: Count = 40
+    edits: Count = 100
     """In a round."""
-    pause_ms: float = 60.0
+    pause_ms: Amount = 60.0
     """Between two edits: longer than the package's pause between two readings of one file."""
-    ttl_edits: int = 40
+    ttl_edits: CountOrNone = 40
     """Entries of `ttl-10s` that are looked at; 0 leaves it out."""
-    ttl_s: float = TTL_S
+    ttl_s: Amount = TTL_S
     """Its time to live, in seconds."""
 
 

@@ -28,6 +28,7 @@ from bench.baselines import NoPrewarm, TtlCache
 from bench.cold import WARM_TIMEOUT_S
 from bench.context import Context
 from bench.crowd import Crowd
+from bench.limits import Count
 from bench.results import Measured, Role
 from bench.samples import series_of_rounds, series_of_values
 from openclaw_actors import AuthSupervisor, Scope
@@ -40,13 +41,13 @@ _PAUSE_S = 0.001
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
+    profiles: Count = 40
     """In each store; at least 10, or there is none of openai."""
-    batches: int = 100
+    batches: Count = 100
     """Of each variant in each phase of a round."""
-    reads: int = 10_000
+    reads: Count = 10_000
     """In a batch."""
-    sweeps: int = 50
+    sweeps: Count = 50
     """Calls of `no-prewarm` in a round."""
 
 

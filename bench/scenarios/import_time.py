@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from bench.context import Context
+from bench.limits import Count
 from bench.results import Role
 from bench.samples import series_of_rounds
 from bench.scenario import ROOT
@@ -28,7 +29,7 @@ _SCRIPT = "openclaw-actors --version"
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    turns: int = 20
+    turns: Count = 20
     """Of all commands, in a round."""
 
 

@@ -18,6 +18,7 @@ import msgspec
 from bench.cold import LOADED_BY_A_WARM, WARM_TIMEOUT_S
 from bench.context import Context
 from bench.crowd import Crowd
+from bench.limits import Amount, Count, CountOrNone
 from bench.loop_gap import LoopTicks, thinned
 from bench.results import Role, Timeline
 from bench.samples import series_of_rounds, series_of_values
@@ -26,6 +27,7 @@ from bench.statistics import summarise
 from openclaw_actors import AuthSupervisor
 
 _PLOT_STEP_S = 0.004
+_PAUSE_S = 0.02
 _SLOW = "slow sources"
 _WARM = "warm"
 
@@ -33,16 +35,16 @@ _WARM = "warm"
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
-    ticks: int = 1000
+    profiles: Count = 40
+    ticks: Count = 1000
     """At least, idle and under load each."""
-    slow_agents: int = 1000
+    slow_agents: CountOrNone = 1000
     """For the load with sources that block; 0 leaves it out."""
-    slow_profiles: int = 54
+    slow_profiles: Count = 54
     """In each of their stores; 54 are of 50 providers."""
-    slow_stores: int = 8
+    slow_stores: Count = 8
     """How many of them block."""
-    slow_s: float = 2.0
+    slow_s: Amount = 2.0
     """How long, in seconds."""
 
 
@@ -78,9 +80,9 @@ async def _warms(order: Order) -> LagFigures:
         await ticks.until(order.ticks)
         idle_until = ticks.now_s
         while len(ticks.within(spans)) < order.ticks:
+            await asyncio.sleep(_PAUSE_S)  # counting keeps the loop from ticking: that is no warm's doing
             spans.append(await _one_warm(order.crowd, ticks))
             gc.collect()
-            await asyncio.sleep(0.01)
     return _figures(ticks, idle_until, spans)
 
 
@@ -102,6 +104,7 @@ async def _slow_warm(order: Order) -> LagFigures:
         await ticks.until(order.ticks)
         idle_until = ticks.now_s
         while len(ticks.within(spans)) < order.ticks:
+            await asyncio.sleep(_PAUSE_S)
             with slow_sources(stores, order.slow_s) as blocked:
                 spans.append(await _one_warm(crowd, ticks))
             if not stores <= set(blocked):

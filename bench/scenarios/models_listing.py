@@ -21,6 +21,7 @@ from bench.baselines import NoPrewarm
 from bench.cold import WARM_TIMEOUT_S
 from bench.context import Context
 from bench.crowd import Crowd
+from bench.limits import Count
 from bench.results import Role
 from bench.samples import series_of_rounds
 from openclaw_actors import AuthSupervisor
@@ -35,12 +36,12 @@ _AGENTS = 8
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    models: int = 955
+    models: Count = 955
     """In the list; what the built-in catalogue hasn't comes from the config."""
-    profiles: int = 40
-    calls: int = 200
+    profiles: Count = 40
+    calls: Count = 200
     """Of the listing and of its floor, in a round."""
-    sweeps: int = 20
+    sweeps: Count = 20
     """Calls of `no-prewarm` in a round."""
 
 

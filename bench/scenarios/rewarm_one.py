@@ -18,6 +18,7 @@ from bench.cold import WARM_TIMEOUT_S
 from bench.context import Context
 from bench.crowd import Crowd
 from bench.floors import read_and_decode
+from bench.limits import Count
 from bench.results import Role
 from bench.samples import series_of_rounds, series_of_values
 from openclaw_actors import AuthSupervisor, Scope
@@ -28,8 +29,8 @@ _PROVIDER = "groq"
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: int = 40
-    times: int = 50
+    profiles: Count = 40
+    times: Count = 50
     """How often in a round."""
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from bench.cold import ColdFigures, floor, warm
 from bench.context import Context
+from bench.limits import Count, CountOrNone
 from bench.profiling import describe, profile_warm
 from bench.results import Measured, Role, Series
 from bench.samples import log_slope, series_of_values
@@ -26,11 +27,11 @@ _SHARING = "sharing"
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file of this kind may say."""
 
-    profiles: tuple[int, ...] = (10, 40)
+    profiles: tuple[Count, ...] = (10, 40)
     """Store sizes for homes in which each agent has its own."""
     sharing: bool = True
     """Whether homes in which all share main's store are measured too (40 profiles)."""
-    linear_from: int = 100
+    linear_from: CountOrNone = 100
     """Fewer agents don't count for the slope."""
     profiled: bool = True
     """Whether one more warm of the most agents with the largest stores is profiled, for the notes."""

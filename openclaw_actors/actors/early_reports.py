@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pykka
@@ -10,6 +11,7 @@ import pykka
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import tell
 from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.messages import ReportAnswered, ReportFailure, ReportSuccess
 from openclaw_actors.prepared import PreparedMap
 
@@ -26,12 +28,18 @@ class EarlyReports:
     """The FailureListener's."""
 
     def __init__(
-        self, actor: pykka.ActorRef[Any], warmer: Address, dispatcher: Dispatcher, prepared: PreparedMap
+        self,
+        actor: pykka.ActorRef[Any],
+        warmer: Address,
+        dispatcher: Dispatcher,
+        prepared: PreparedMap,
+        config: Callable[[], ConfigFacts | None],
     ) -> None:
         self._actor = actor
         self._warmer = warmer
         self._dispatcher = dispatcher
         self._map = prepared
+        self._config = config
         self._waiting: deque[Report] = deque()
         self._reminder: Report | None = None
         """One of them that an alarm tells again: its coming is the time to look at all of them."""
@@ -64,5 +72,9 @@ class EarlyReports:
             self._warmer.tell(ReportAnswered(generation=report.generation))
 
     def _is_early(self, report: Report) -> bool:
-        waited_s = self._dispatcher.clock.monotonic() - report.cause_at
-        return report.agent_id not in self._map.agents and waited_s < _WAIT_S
+        if report.agent_id in self._map.agents:
+            return False
+        config = self._config()
+        if config is not None and all(agent.id != report.agent_id for agent in config.agents):
+            return False  # it will never be published
+        return self._dispatcher.clock.monotonic() - report.cause_at < _WAIT_S

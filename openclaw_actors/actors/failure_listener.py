@@ -60,6 +60,9 @@ _GONE = "gone"
 
 LedgerBook = dict[LedgerKey, LedgerEntry]
 
+_MOST_FORGOTTEN = 1000
+"""How many removed profiles are remembered at a time."""
+
 _LONGEST_DELAY_S = 300.0
 """How long a write that keeps failing waits for its next try, at most."""
 
@@ -94,7 +97,9 @@ class FailureListener(BaseActor):
         self._waiting: dict[StoreId, UnwrittenUsage] = {}
         self._memory_only: dict[StoreId, str] = {}
         self._flushing = False
-        self._early = EarlyReports(self.actor_ref, warmer, dispatcher, prepared)
+        self._forgotten: dict[tuple[StoreId, str], float] = {}
+        """Until when what was reported of a profile isn't to be written, monotonic seconds: it was removed then."""
+        self._early = EarlyReports(self.actor_ref, warmer, dispatcher, prepared, config)
 
     def on_stop(self) -> None:
         """Leave no early report without an answer."""
@@ -136,10 +141,10 @@ class FailureListener(BaseActor):
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
             self._ledger[key_of(candidate)] = LedgerEntry(windows, observed_ms)
             self._warmer.tell(ReportAnswered(generation=message.generation))
-            self._write(candidate, step)
+            self._write(candidate, step, message.cause_at)
             return
         self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
-        self._write(candidate, step)
+        self._write(candidate, step, message.cause_at)
 
     @handles(ReportSuccess)
     def _on_report_success(self, message: ReportSuccess) -> None:
@@ -169,7 +174,7 @@ class FailureListener(BaseActor):
         else:
             # what most reports say, thousands of them: nobody's answer changes, so nobody is asked for one
             self._warmer.tell(ReportAnswered(generation=message.generation))
-        self._write(candidate, step, last_good=(auth_provider(provider), candidate.evidence.id))
+        self._write(candidate, step, message.cause_at, last_good=(auth_provider(provider), candidate.evidence.id))
 
     @handles(ForgiveScope)
     def _on_forgive_scope(self, message: ForgiveScope) -> None:
@@ -238,6 +243,9 @@ class FailureListener(BaseActor):
 
     @handles(ForgetUsage)
     def _on_forget_usage(self, message: ForgetUsage) -> None:
+        if len(self._forgotten) + len(message.profiles) > _MOST_FORGOTTEN:
+            self._forgotten.clear()  # all of them are long over
+        self._forgotten |= {(message.store, name): message.made_at for name in message.profiles}
         waiting = self._waiting.get(message.store)
         if waiting is not None:
             waiting.forget(message.profiles)
@@ -249,9 +257,13 @@ class FailureListener(BaseActor):
             self._start_write(store, waiting)
         self._show_flushed()
 
-    def _write(self, candidate: Candidate, step: Step, last_good: tuple[str, str] | None = None) -> None:
+    def _write(
+        self, candidate: Candidate, step: Step, reported_at: float, *, last_good: tuple[str, str] | None = None
+    ) -> None:
         """Have a report written, together with others of its store that come soon."""
         store = candidate.store
+        if store is not None and self._forgotten.get((store, candidate.evidence.id), -1.0) >= reported_at:
+            return
         if store is None or candidate.evidence.source != "profile" or store in self._memory_only:
             return
         waiting = self._waiting.setdefault(store, UnwrittenUsage())

@@ -41,8 +41,9 @@ class Inbox:
     __slots__ = ("_closed", "_ordinary", "_urgent", "notify", "runner", "shared")
 
     def __init__(self) -> None:
-        self._ordinary: deque[Envelope[Any]] = deque()
-        self._urgent: deque[Envelope[Any]] | None = None  # made when needed: an empty deque is 0.7 kB
+        # made when needed: an empty deque is 0.7 kB, and most agents' actors are never told anything
+        self._ordinary: deque[Envelope[Any]] | None = None
+        self._urgent: deque[Envelope[Any]] | None = None
         self._closed = False
         self.notify: Callable[[], object] = _nobody
         """Called after each put, on the sender's thread; the lane sets it."""
@@ -66,7 +67,7 @@ class Inbox:
         elif is_urgent(envelope.message):
             self._urgent_lane().append(envelope)
         else:
-            self._ordinary.append(envelope)
+            self._ordinary_lane().append(envelope)
         if self._closed:  # closed between the two looks: nobody else will take it out
             self.close()
             return
@@ -96,11 +97,11 @@ class Inbox:
         return not self._ordinary and not self._urgent
 
     def __len__(self) -> int:
-        return len(self._ordinary) + len(self._urgent or ())
+        return len(self._ordinary or ()) + len(self._urgent or ())
 
     def waiting(self) -> tuple[object, ...]:
         """Return the messages that wait, in the order in which they would be taken; exact only while nobody puts."""
-        return tuple(envelope.message for envelope in (*(self._urgent or ()), *self._ordinary))
+        return tuple(envelope.message for envelope in (*(self._urgent or ()), *(self._ordinary or ())))
 
     def close(self) -> int:
         """Accept nothing from now on and answer what waits; return how many messages were dropped.
@@ -120,6 +121,13 @@ class Inbox:
                 if envelope.reply_to is not None:
                     self._refuse(envelope)
         return dropped
+
+    def _ordinary_lane(self) -> deque[Envelope[Any]]:
+        if self._ordinary is None:
+            with _rare:
+                if self._ordinary is None:
+                    self._ordinary = deque()
+        return self._ordinary
 
     def _urgent_lane(self) -> deque[Envelope[Any]]:
         if self._urgent is None:

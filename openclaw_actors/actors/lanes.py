@@ -14,7 +14,7 @@ from openclaw_actors.actors.base import STOPPED, BaseActor, Lane
 from openclaw_actors.actors.inbox import is_urgent
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error
-from openclaw_actors.reading.pace import pace_of_this_thread
+from openclaw_actors.reading.pace import Pace, pace_of_this_thread
 
 __all__ = ["BATCH_MESSAGES", "BATCH_S", "DispatchStats", "Lane", "Seat", "SharedLane", "ThreadLane", "Witness"]
 
@@ -326,6 +326,12 @@ class SharedLane:
 
     def _run(self) -> None:
         pace = pace_of_this_thread()
+        try:
+            self._serve(pace)
+        finally:
+            pace.leave_turn()
+
+    def _serve(self, pace: Pace) -> None:
         while not self._stopping:
             if self.ready.empty():
                 pace.leave_turn()
@@ -343,4 +349,3 @@ class SharedLane:
             left = list(self._seats.values())
         for seat in left:
             seat.end(LANE_STOPPED)
-        pace.leave_turn()

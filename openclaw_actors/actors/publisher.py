@@ -135,6 +135,8 @@ class Publisher:
             wants=self._wants,
             shown_in=self._map,
         )
+        if not moved and old.home is auth.home:
+            auth.listings = old.listings  # nothing of them has changed
         changes = tuple(
             self._change(auth, provider, old.verdict(provider), auth.verdict(provider), reason, cause_at)
             for provider in differing

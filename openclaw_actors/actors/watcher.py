@@ -258,7 +258,10 @@ class WatcherActor(BaseActor):
         compared.
         """
         watcher = self._watcher
-        if watcher is None or self._arming or self._pause_is_set or not self._is_behind():
+        if watcher is None or self._arming or self._pause_is_set:
+            return
+        if not self._is_behind():
+            self._gathering_since = None
             return
         self._arming = True
         everything = tuple(self._sources_of) if self._is_lost else None

@@ -66,19 +66,15 @@ class AgentProfiles:
 
     def by_auth(self) -> dict[ProviderId, list[int]]:
         """Return the places of the profiles by alias-resolved provider."""
-        if self._by_auth is None:
+        found = self._by_auth
+        if found is None:
             aliases = tables().auth_aliases
-            found: dict[ProviderId, list[int]] = {}
+            found = {}
             for place, profile in enumerate(self.view.profiles):
                 provider = profile.outline.provider
-                auth_id = ProviderId(aliases.get(provider, provider))
-                group = found.get(auth_id)
-                if group is None:
-                    found[auth_id] = [place]
-                else:
-                    group.append(place)
+                found.setdefault(ProviderId(aliases.get(provider, provider)), []).append(place)
             self._by_auth = found
-        return self._by_auth
+        return found
 
     def serving(self, auth_id: ProviderId) -> list[int]:
         """Return the places of the profiles that a run accepts for an alias-resolved provider."""
@@ -118,9 +114,10 @@ class AgentProfiles:
         return tuple(order.index(one) for one in used)
 
     def _last_used(self, place: int) -> int:
-        if self._used is None:
-            self._used = {name: windows.last_used or 0 for name, windows in self.view.usage}
-        return self._used.get(self.view.profiles[place].outline.id, 0)
+        used = self._used
+        if used is None:
+            used = self._used = {name: windows.last_used or 0 for name, windows in self.view.usage}
+        return used.get(self.view.profiles[place].outline.id, 0)
 
     def outlines(self, provider: ProviderId, plan: Plan, places: list[int]) -> tuple[ProfileOutline | None, ...]:
         """Return the outlines whose ids are in the key of a common cell."""
@@ -130,7 +127,8 @@ class AgentProfiles:
     def looks(self) -> tuple[object, ...]:
         """Return what a table of common cells depends on."""
         view = self.view
-        groups = self.by_auth().values() if view.usage else ()
+        # what a run of another provider is lent counts among its own
+        groups = [*self.by_auth().values(), self.serving(CODEX)] if view.usage else ()
         ranks = tuple(self._ranks(places) for places in groups if len(places) > 1)
         return view.inherited, (view.order, ranks), *[profile.outline for profile in view.profiles]
 
@@ -160,9 +158,10 @@ class AgentProfiles:
         return [(one, ids) for one, ids in self.view.order if one in asked]
 
     def _place(self, name: str) -> int | None:
-        if self._by_id is None:
-            self._by_id = {profile.outline.id: place for place, profile in enumerate(self.view.profiles)}
-        return self._by_id.get(name)
+        places = self._by_id
+        if places is None:
+            places = self._by_id = {profile.outline.id: place for place, profile in enumerate(self.view.profiles)}
+        return places.get(name)
 
     def _outline(self, name: str) -> ProfileOutline | None:
         place = self._place(name)

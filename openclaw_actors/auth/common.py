@@ -114,11 +114,13 @@ class CommonCells:
             index, auth_id = self._index, auth_provider(provider)
             asked = (auth_id, provider, OPENAI) if auth_id == CODEX else (auth_id, provider)
             names = [name for one in asked for name in index.configured_order(one) or ()]
-            known = self._plans[provider] = Plan(
+            known = Plan(
                 auth_id,
                 provider in self._reported or any(cli.found or cli.problem for cli in index.clis_of(auth_id)),
                 tuple(dict.fromkeys((*names, *index.configured_profiles(auth_id)))),
             )
+            if provider in index.known:  # other ids come from callers' spelling, without end
+                self._plans[provider] = known
         return known
 
     def served_by(self, auth_id: ProviderId) -> tuple[ProviderId, ...]:
@@ -128,7 +130,9 @@ class CommonCells:
             found = [one for one in self._index.answered if auth_provider(one) == auth_id]
             if auth_id == OPENAI:
                 found += [one for one in self._index.answered if auth_provider(one) == CODEX]
-            known = self._serves[auth_id] = tuple(found)
+            known = tuple(found)
+            if auth_id in self._index.known:
+                self._serves[auth_id] = known
         return known
 
     def must_be_own(self, provider: ProviderId, agent: AgentProfiles) -> bool:
@@ -185,6 +189,8 @@ class CommonCells:
             unread, known_id = self._index.unread_for(provider), provider in self._index.known or bool(stored)
             cell = decide(provider, (*shared, *stored), {}, now, unread=unread, known=known_id)
             cell = msgspec.structs.replace(cell, is_common=True)
+        if provider not in self._index.known:
+            return cell
         if len(self._cells) >= _MOST_CELLS:
             self._cells.clear()
             self._templates.clear()

@@ -132,16 +132,17 @@ class Evaluation:
     def _folded(self, provider: ProviderId) -> Cell:
         """Return a cell of this agent's own."""
         base = self.base
-        if self._stored is None:
-            self._stored = StoreIndex(self.view)
-        stored = profile_candidates(provider, base.index, self._stored, self.now)
+        index = self._stored
+        if index is None:
+            index = self._stored = StoreIndex(self.view)
+        stored = profile_candidates(provider, base.index, index, self.now)
         shared = base.candidates.get(provider)
-        if not stored and not self.view.unread and not self._stored.has_inline_usage and shared is not None:
+        if not stored and not self.view.unread and not index.has_inline_usage and shared is not None:
             return base.shared.cells[provider]
         if shared is None:
             shared = shared_candidates(provider, base.index, self.now)
-        if shared and self._stored.has_inline_usage:
-            shared = with_inline_usage(shared, provider, self._stored)
+        if shared and index.has_inline_usage:
+            shared = with_inline_usage(shared, provider, index)
         return decide(
             provider,
             (*shared, *stored),

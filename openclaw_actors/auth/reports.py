@@ -11,8 +11,8 @@ from openclaw_actors.auth.binding import bound, candidates_of, key_of
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.check import decide
 from openclaw_actors.auth.failures import Backoff, Effect, after_failure, backoff_from_json, effect_of
-from openclaw_actors.auth.ledger import Ledger, LedgerEntry, effective_windows
-from openclaw_actors.auth.verdict import Candidate, Cell
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, effective_windows
+from openclaw_actors.auth.verdict import Candidate, Cell, State
 from openclaw_actors.home.external_cli import login_of_profile
 from openclaw_actors.home.providers import auth_provider, normalise_provider
 from openclaw_actors.home.stores.merge import StoreView
@@ -84,8 +84,9 @@ def proved_bad(
     now: float,
     model: str | None,
     cooldowns: bytes,
-) -> tuple[Cell, ...]:
-    """Return the cells as they are after a failure that proves their credential bad; empty where it changes none.
+) -> tuple[tuple[Cell, ...], tuple[LedgerKey, LedgerEntry]] | None:
+    """Return the cells as they are after a failure that proves their credential bad, and what it makes of the ledger;
+    None where it changes none.
 
     Args:
         reported: The credential.
@@ -97,20 +98,22 @@ def proved_bad(
         cooldowns: `auth.cooldowns` of the config as JSON text.
     """
     candidate = reported.candidate
-    if candidate.exempt or effect_of(reason) not in PROVING:
-        return ()
+    if candidate.exempt or effect_of(reason) not in PROVING or view.unread:
+        return None
     now_ms, key = int(now * 1000), key_of(candidate)
     known = effective_windows(candidate.windows, ledger.get(key), now_ms)
     windows = windows_after_failure(
         known, reason=reason, now_ms=now_ms, provider=reported.provider, model=model, cooldowns=cooldowns
     )
     if windows is known:
-        return ()
-    changed = []
+        return None
+    entry, changed = LedgerEntry(windows, now_ms), []
     for cell in reported.cells:
+        if cell.state is State.UNKNOWN:
+            continue  # what can't be read may hold something better
         # the one that is known already, most times
         candidates = (candidate,) if len(cell.candidates) == 1 else candidates_of(cell, view)
-        reports = {one: entry for each in candidates if (entry := ledger.get(one := key_of(each))) is not None}
-        reports[key] = LedgerEntry(windows, now_ms)
+        reports = {one: of for each in candidates if (of := ledger.get(one := key_of(each))) is not None}
+        reports[key] = entry
         changed.append(decide(cell.provider, candidates, reports, now))
-    return tuple(changed)
+    return tuple(changed), (key, entry)

@@ -55,12 +55,13 @@ class Pace:
     Only a sleep long enough for the waiting thread to wake up hands the lock over for sure; one of 50 us is.
     """
 
-    __slots__ = ("_held", "_quick", "_since")
+    __slots__ = ("_held", "_is_out", "_quick", "_since")
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
         self._quick = 0
         self._held: list[threading.Lock] = []
+        self._is_out = False
 
     def breathe(self) -> None:
         """Sleep for a moment if a millisecond of work has passed since the last breath or rest."""
@@ -78,9 +79,18 @@ class Pace:
         has to wait for each of them in turn before it gets the interpreter.
         """
         turn = _TURN
-        if turn.acquire(timeout=TURN_S):
+        if not self._is_out and turn.acquire(timeout=TURN_S):
             self._held.append(turn)
+            if self._is_out:
+                self.leave_turn()
         self._since = time.perf_counter()
+
+    def retire(self) -> None:
+        """Let another thread compute, for good: the thread of this pace hangs, and when it comes back it is not waited
+        for any more.
+        """
+        self._is_out = True
+        self.leave_turn()
 
     def leave_turn(self) -> bool:
         """Let another thread compute, and return whether it was this pace's turn. Any thread may call it for one that

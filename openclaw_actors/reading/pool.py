@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -171,6 +172,7 @@ class ReaderPool:
         try:
             while (job := self._next_job(worker, pace)) is not None:
                 pace.take_turn()
+                self._set_clock(worker)
                 value, error, failure = attempt(job)
                 outcome = self._finish(worker, value, error, failure)
                 if outcome is not None:
@@ -215,12 +217,18 @@ class ReaderPool:
 
     def _begin(self, worker: _Worker, job: ReadJob) -> None:
         worker.job = job
-        worker.started_at = self._clock.monotonic()
+        worker.started_at = math.inf  # until it has its turn: whoever waits for that doesn't wait for a source
         self._busy.add(worker)
         self._on_source[job.source] += 1
-        look_at = worker.started_at + min(self._stall_s, job.deadline_s)
-        if self._watch_at is None or look_at < self._watch_at:
-            self._watch.notify()
+
+    def _set_clock(self, worker: _Worker) -> None:
+        with self._lock:
+            job = worker.job
+            assert job is not None
+            worker.started_at = self._clock.monotonic()
+            look_at = worker.started_at + min(self._stall_s, job.deadline_s)
+            if self._watch_at is None or look_at < self._watch_at:
+                self._watch.notify()
 
     def _finish(self, worker: _Worker, value: object, error: str | None, failure: Failure) -> ReadOutcome | None:
         with self._lock:
@@ -354,6 +362,8 @@ class ReaderPool:
         wake_at: float | None = None
         for worker in tuple(self._busy):
             assert worker.job is not None
+            if worker.started_at == math.inf:
+                continue
             stalls_at = worker.started_at + self._stall_s
             ends_at = worker.started_at + worker.job.deadline_s
             if now >= ends_at:
@@ -376,6 +386,8 @@ class ReaderPool:
     def _abandon(self, worker: _Worker, job: ReadJob) -> None:
         self._yield_right(worker)
         worker.abandoned = True
+        if worker.pace is not None:
+            worker.pace.retire()
         self._busy.discard(worker)
         self._lost.add(worker)
         self._live -= 1

@@ -381,3 +381,28 @@ def test_ends_that_never_come_are_forgotten(make_rig: MakeRig) -> None:
         )
         rig.touch(rig.store())
     assert len(rig.warmer._publisher._ends) < 100
+
+
+def test_agents_that_used_lent_keys_in_another_order_have_answers_of_their_own(make_rig: MakeRig) -> None:
+    """What looks the same but for the order of use across two providers is not taken for the same."""
+    rig = make_rig("main", "a", "b")
+    for agent in ("a", "b"):
+        keys = {"openai-codex__k": api_key("openai-codex", agent), "openai__k": api_key("openai", agent)}
+        rig.files.write_profiles(agent, **keys)
+    for agent, times in (("a", (1000, 2000)), ("b", (2000, 1000))):
+        stats = {"openai-codex__k": {"lastUsed": times[0]}, "openai__k": {"lastUsed": times[1]}}
+        rig.files.write_usage(agent, **stats)
+    rig.warm()
+    winners = [rig.verdict(agent, "openai-codex").evidence for agent in ("a", "b")]
+    assert [one.id for one in winners if one is not None] == ["openai-codex:k", "openai:k"]
+
+
+def test_ids_that_callers_make_up_leave_nothing_behind(make_rig: MakeRig) -> None:
+    """What is remembered for all agents is of known providers only."""
+    rig = make_rig("main").warm()
+    common = rig.warmer._facts.shared(rig.clock.epoch()).common
+    before = (len(common._plans), len(common._cells), len(common._serves))
+    for number in range(50):
+        rig.events.recheck(f"nobody-{number}")
+        rig.run()
+    assert (len(common._plans), len(common._cells), len(common._serves)) == before

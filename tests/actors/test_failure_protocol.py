@@ -11,10 +11,11 @@ from rig import HOME_SOURCE, MakeRig, Rig, api_key, custom
 
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.errors import StoreReadOnlyError
-from openclaw_actors.ids import AgentId, EvidenceId
+from openclaw_actors.ids import AgentId, EvidenceId, StoreId
 from openclaw_actors.messages import (
     ClockDue,
     FlushUsage,
+    ForgetUsage,
     ForgiveScope,
     LedgerChanged,
     ReportFailure,
@@ -22,6 +23,7 @@ from openclaw_actors.messages import (
     Reread,
     SweepAgent,
     TimePassed,
+    UsageDue,
     UsageWritten,
     WarmScope,
 )
@@ -478,13 +480,16 @@ def test_a_refusal_that_comes_before_the_first_publication_counts(make_rig: Make
     assert rig.stats().failures_reported == 1
 
 
-def test_a_report_for_an_agent_that_never_comes_is_answered_in_the_end(rig: Rig) -> None:
+def test_a_report_before_the_config_is_read_is_answered_in_the_end(make_rig: MakeRig) -> None:
     """An early report waits for ten seconds, and only so many of them do."""
+    rig = make_rig("main")
+    rig.dispatcher.hold(HOME_SOURCE)
+    rig.begin()
     listener = rig.ref("failure-listener")
     made = [
         ReportSuccess(
-            generation=rig.runtime.wants.mint(Scope.agent("nobody")),
-            agent_id=AgentId("nobody"),
+            generation=rig.runtime.wants.mint(Scope.agent("main"), of_report=True),
+            agent_id=AgentId("main"),
             evidence_id=EvidenceId(WORK),
             model=None,
             observed_at=rig.clock.epoch(),
@@ -500,7 +505,29 @@ def test_a_report_for_an_agent_that_never_comes_is_answered_in_the_end(rig: Rig)
     rig.advance(9.0)
     assert rig.runtime.wants.is_open(made[-1].generation)
     rig.advance(1.2)
-    assert rig.open_generations() == ()
+    assert not [message for message in made if rig.runtime.wants.is_open(message.generation)]
+
+
+def test_a_report_for_an_agent_that_the_config_has_not_is_answered_at_once(rig: Rig) -> None:
+    """Nobody waits for an agent that will never be published."""
+    generation = rig.report_failure(agent_id="nobody")
+    rig.run()
+    assert not rig.runtime.wants.is_open(generation)
+
+
+def test_a_failure_that_is_reported_before_the_agent_is_published_counts_from_its_first_answer_on(
+    make_rig: MakeRig,
+) -> None:
+    """It is answered by its own check, not by the first warm."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    generation = rig.report_failure()
+    rig.begin()
+    rig.advance(0.2)
+    assert rig.state() == "rejected"
+    assert rig.state("ops") == "rejected"
+    assert not rig.runtime.wants.is_open(generation)
+    assert rig.stats().failures_reported == 1
 
 
 def test_a_report_that_fails_its_handler_is_answered(make_rig: MakeRig) -> None:
@@ -672,3 +699,47 @@ def test_what_is_shown_early_never_outlives_its_attempt(make_rig: MakeRig, seed:
     rig.run()
     assert not rig.runtime.struck.cells
     assert {rig.state("main"), rig.state("ops")} <= {"rejected", "disabled"}
+
+
+def test_a_second_report_takes_nothing_back_that_the_first_has_proved(make_rig: MakeRig) -> None:
+    """Before anything is published both credentials are refused, each by its own report."""
+    rig = make_rig("main")
+    rig.files.write_profiles(openai__work=api_key("openai"), openai__spare=api_key("openai", "spare"))
+    rig.warm()
+    rig.report_failure()
+    assert rig.events.has_auth("openai"), "by the other one"
+    rig.report_failure("openai:spare")
+    assert not rig.events.has_auth("openai")
+    rig.run()
+    assert rig.state() == "rejected"
+
+
+def test_a_success_of_another_credential_takes_nothing_back(make_rig: MakeRig) -> None:
+    """Requests succeed all the time; what was refused a moment ago stays refused."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles(openai__work=api_key("openai"), zai__me=api_key("zai"))
+    rig.warm()
+    rig.report_failure()
+    rig.report_success("zai:me")
+    rig.report_success("zai:me", agent_id="ops")
+    rig.events.recheck("zai")
+    assert not rig.events.has_auth("openai")
+    rig.run()
+    assert rig.state() == "rejected"
+
+
+def test_usage_that_waits_to_be_written_overtakes_no_removal(make_rig: MakeRig) -> None:
+    """A write that is due is not begun for a profile that is being removed, nor for what was reported of it before."""
+    rig = make_rig("main", usage_flush_s=0.2)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.report_failure(reason="billing")
+    rig.run()
+    listener = rig.ref("failure-listener")
+    store = StoreId(str(rig.files.agent_dir()))
+    rig.report_failure(reason="auth")
+    rig.dispatcher.inject(listener, UsageDue(store=store))
+    forget = ForgetUsage(made_at=rig.clock.monotonic(), store=store, profiles=("openai:work",))
+    rig.dispatcher.inject(listener, forget)
+    rig.advance(5.0)
+    assert not rig.files.usage_path().exists()

@@ -362,3 +362,18 @@ def test_a_bug_in_the_bookkeeping_is_survived(rig: Rig, monkeypatch: pytest.Monk
     restart(rig)
     assert (rig.state("ops", "zai"), rig.open_generations()) == ("usable", ())
     assert rig.stats().restarts == 1
+
+
+def test_nothing_stays_before_the_map_when_the_warmer_dies_with_a_report(make_rig: MakeRig) -> None:
+    """The attempt is answered by the restart, and what was shown early goes with it."""
+    rig = make_rig("main", strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.report_failure()
+    assert rig.runtime.struck.cells
+    rig.dispatcher.step_actor("failure-listener")
+    kill(rig)
+    rig.run()
+    restart(rig)
+    assert (rig.open_generations(), rig.state()) == ((), "rejected")
+    assert not rig.runtime.struck.cells

@@ -204,7 +204,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     assert [one.met for one in results] == [None] * 3
     assert [one.why for one in results] == [
         "not measured with 237 agents",
-        "not measured without --peer openclaw",
+        "no figure of it without --peer openclaw, installed",
         "no such figure in this run",
     ]
     assert {one.why for one in judge(goals, [], why_not="it broke")} == {"it broke"}
