@@ -9,6 +9,7 @@ from rig import CLAUDE, HOME_SOURCE, MakeRig, api_key, custom, wanting
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.messages import (
     BeginWarming,
+    ContinueSweep,
     Reread,
     SweepAgent,
 )
@@ -406,3 +407,24 @@ def test_ids_that_callers_make_up_leave_nothing_behind(make_rig: MakeRig) -> Non
         rig.events.recheck(f"nobody-{number}")
         rig.run()
     assert (len(common._plans), len(common._cells), len(common._serves)) == before
+
+
+def test_windows_that_change_during_an_agents_first_sweep_show_in_its_first_answers_or_right_after(
+    make_rig: MakeRig,
+) -> None:
+    """There is nothing published to patch yet, so what the sweep can't know is swept once more."""
+    rig = make_rig("main", sweep_slice_checks=1)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.files.write_profiles("lab", zai__me=api_key("zai"), groq__me=api_key("groq"))
+    rig.files.write_agents("main", "lab")
+    rig.touch(HOME_SOURCE, run=False)
+    rig.step_until(lambda: rig.pending(ContinueSweep))
+    until = int(rig.clock.epoch() * 1000) + 3_600_000
+    rig.files.write_usage(openai__work={"cooldownUntil": until, "cooldownReason": "auth", "errorCount": 1})
+    rig.touch(rig.store(), run=False)
+    while rig.dispatcher.step_actor("warmer"):
+        pass
+    rig.advance(1.0)
+    assert (rig.state("main"), rig.state("lab")) == ("rejected", "rejected")
+    assert rig.open_generations() == ()
