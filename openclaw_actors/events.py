@@ -298,8 +298,11 @@ class Events(Reads):
         wants = self._runtime.wants
         ended = self._runtime.ended.is_set
         self._runtime.bell.wait_until(lambda: not wants.is_open(generation) or ended(), _ANSWER_TIMEOUT_S)
-        if wants.is_open(generation):
-            if ended():
+        self._check_answered(generation)
+
+    def _check_answered(self, generation: Generation) -> None:
+        if self._runtime.wants.is_open(generation):
+            if self._runtime.ended.is_set():
                 raise NotRunningError("the store was changed; the supervisor was stopped before it published that")
             raise StoreError(
                 f"the store was changed, but the change was not published within {_ANSWER_TIMEOUT_S:g} s; see health()"

@@ -106,6 +106,8 @@ class Runtime:
         self.listener = Address("failure-listener", keeps=True)
         self.on_warm: Callable[[WarmReport], None] = lambda report: None
         """Called for each finished warm, to write the log line."""
+        self.open_watcher: Callable[[], FileWatcher] | None = self._open_watcher if settings.watch else None
+        """Makes a file watcher for each WatcherActor; None when nothing is watched."""
         self.make_door: Callable[[], Door] | None = None
         """Makes the way in for other processes, on the supervisor thread; None when there is none."""
         self.stop_report: StopReport | None = None
@@ -113,9 +115,9 @@ class Runtime:
         self._door: Door | None = None
         self.ledger: LedgerBook = {}
         """What was reported; the FailureListener writes it."""
-        self._remembered = Remembered()
+        self.remembered = Remembered()
         self._flushed = threading.Event()
-        self._chance = random.Random()  # noqa: S311  # jitter, not a secret
+        self.chance = random.Random()  # noqa: S311  # jitter, not a secret
         self._started_at = 0.0
         self._stopping = False
         self._deaths: SimpleQueue[_Death | None] = SimpleQueue()
@@ -156,19 +158,33 @@ class Runtime:
     def _watch_over(self) -> None:
         """Wait for deaths, and start again what died when its pause is over; returns when told to stop."""
         while True:
-            due = min((*self._due.values(), *self._calm_at()), default=None)
             try:
-                death = self._deaths.get(timeout=None if due is None else max(0.0, due - self.clock.monotonic()))
+                death = self._deaths.get(timeout=self.look_after())
             except Empty:
-                for name in [name for name, at in self._due.items() if at <= self.clock.monotonic()]:
-                    del self._due[name]
-                    self._restart(name)
-                if not self._calm_at() and not self._due:
-                    self.conditions.set("ActorsAlive", True, "Alive", "")
                 continue
             if death is None:
                 return
             self._on_death(death)
+
+    def look_after(self) -> float | None:
+        """Take note of deaths, and start again what is due; return in how many seconds to come again, None for never
+        unless something dies.
+        """
+        while not self._stopping:
+            try:
+                death = self._deaths.get_nowait()
+            except Empty:
+                break
+            if death is not None:
+                self._on_death(death)
+        for name in [name for name, at in self._due.items() if at <= self.clock.monotonic()]:
+            del self._due[name]
+            self._restart(name)
+        calm_at = self._calm_at()
+        if not calm_at and not self._due:
+            self.conditions.set("ActorsAlive", True, "Alive", "")
+        due = min((*self._due.values(), *calm_at), default=None)
+        return None if due is None else max(0.0, due - self.clock.monotonic())
 
     def _calm_at(self) -> list[float]:
         """Return when the actors that died too often will have lived long enough to be called alive again."""
@@ -228,18 +244,17 @@ class Runtime:
 
     # ---------------------------------------------------------------------------------------------------- the actors
 
-    def _spawn_watcher(self) -> pykka.ActorRef[Any]:
+    def _open_watcher(self) -> FileWatcher:
         settings = self.settings
+        return open_watcher(poll_interval_s=settings.poll_interval_s, force_polling=settings.force_polling)
 
-        def open_it() -> FileWatcher:
-            return open_watcher(poll_interval_s=settings.poll_interval_s, force_polling=settings.force_polling)
-
+    def _spawn_watcher(self) -> pykka.ActorRef[Any]:
         return self.dispatcher.spawn(
             WatcherActor,
             self.warmer,
-            open_it if settings.watch else None,
+            self.open_watcher,
             self.dispatcher,
-            settings,
+            self.settings,
             self.conditions,
             self.counters,
             name="watcher",
@@ -268,7 +283,7 @@ class Runtime:
             watcher=self.watcher,
             dispatcher=self.dispatcher,
             readings=Readings(self.reader),
-            remembered=self._remembered,
+            remembered=self.remembered,
             prepared=self.prepared,
             wants=self.wants,
             counters=self.counters,
@@ -276,7 +291,7 @@ class Runtime:
             settings=self.settings,
             events=self,
             ledger=self.ledger,
-            chance=self._chance,
+            chance=self.chance,
             name="warmer",
         )
 

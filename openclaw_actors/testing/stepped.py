@@ -16,8 +16,10 @@ from openclaw_actors.actors.base import BaseActor
 from openclaw_actors.actors.dispatch import StopReport
 from openclaw_actors.actors.lanes import DispatchStats, Witness
 from openclaw_actors.errors import NotRunningError
-from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome, attempt, describe_error
+from openclaw_actors.reading.job import ReadJob
 from openclaw_actors.testing.clock import VirtualClock
+from openclaw_actors.testing.crashes import Crash, CrashPoint, InjectedCrash
+from openclaw_actors.testing.sources import ScriptedSources
 
 A = TypeVar("A", bound=BaseActor)
 
@@ -45,7 +47,8 @@ class _SteppedLane:
 
     def failed(self, error: BaseException) -> None:
         self._home._witness.failed()
-        self._home._escaped.append(error)
+        if not isinstance(error, InjectedCrash):
+            self._home._escaped.append(error)
 
     def unknown(self, message_type: type) -> None:
         self._home._witness.unknown(self._name, message_type)
@@ -66,10 +69,38 @@ class _SteppedLane:
         envelope = self.actor.inbox.take()
         assert envelope is not None
         self._home.history.append((self._name, envelope.message))
-        self.actor.run_one(envelope)
+        self._home._handling = True
+        try:
+            self.actor.run_one(envelope)
+        finally:
+            self._home._handling = False
+
+    def crash(self, crash: Crash) -> None:
+        """Have the actor end around its next message."""
+        actor = self.actor
+        assert actor is not None
+        if crash.point is CrashPoint.BEFORE:
+            actor.run_end(f"crashed before {type(actor.inbox.waiting()[0]).__name__}")
+        elif crash.point is CrashPoint.AFTER:
+            self.deliver()
+            actor.run_end(f"crashed after {type(self._home.history[-1][1]).__name__}")
+        else:
+            self._home._crash_after = crash.effect if crash.point is CrashPoint.EFFECT else 0
+            if crash.point is CrashPoint.ENTRY:
+                actor._handlers = dict.fromkeys(actor._handlers, _crash)  # type: ignore[misc]  # of this one alone
+            try:
+                self.deliver()
+            finally:
+                self._home._crash_after = 0
+                vars(actor).pop("_handlers", None)
 
     def _arrived(self) -> None:
         self.arrivals.append(next(self._home._order))
+        self._home._had_effect()
+
+
+def _crash(_actor: BaseActor, message: object) -> None:
+    raise InjectedCrash(f"entering {type(message).__name__}")
 
 
 class _SteppedAlarm:
@@ -87,20 +118,6 @@ class _SteppedAlarm:
 
     def cancel(self) -> None:
         self.cancelled = True
-
-
-class _SteppedRead:
-    """One read that waits; a held one counts as begun, so its deadline runs."""
-
-    def __init__(self, job: ReadJob, order: int, now: float, held: bool) -> None:
-        self.job = job
-        self.order = order
-        self.submitted_at = now
-        self.begun_at: float | None = now if held else None
-
-    @property
-    def deadline(self) -> float:
-        return float("inf") if self.begun_at is None else self.begun_at + self.job.deadline_s
 
 
 class SteppedDispatcher:
@@ -122,14 +139,18 @@ class SteppedDispatcher:
         """The virtual time."""
         self.history: list[tuple[str, object]] = []
         """Every message handed to an actor: (the actor's name, the message), pykka's stop included."""
+        self.sources = ScriptedSources(self.clock)
+        """The reads, which may hang and fail as a test says."""
+        self.effects = 0
+        """How often handlers have told, asked for a read or set an alarm, all together."""
+        self._handling = False
+        self._crash_after = 0
         self._random = None if seed is None else random.Random(seed)  # noqa: S311  # replayable is the point
         self._strict = strict
         self._witness = Witness()
         self._order = itertools.count()
         self._lanes: list[_SteppedLane] = []
         self._alarms: list[_SteppedAlarm] = []
-        self._reads: list[_SteppedRead] = []
-        self._held: set[str] = set()
         self._escaped: list[BaseException] = []
         self._acting = False
         self._stopped = False
@@ -157,13 +178,14 @@ class SteppedDispatcher:
         alarm = _SteppedAlarm(due, next(self._order), ref, message)
         if not self._stopped:
             heapq.heappush(self._alarms, alarm)
+            self._had_effect()
         return alarm
 
     def read(self, job: ReadJob) -> None:
         """Queue a read; a step does it."""
         if not self._stopped:
-            held = job.source in self._held
-            self._reads.append(_SteppedRead(job, next(self._order), self.clock.monotonic(), held))
+            self.sources.add(job, next(self._order))
+            self._had_effect()
 
     def on_death(self, listener: Callable[[str, str, str], None]) -> None:
         """Call the listener with urn, name and reason at each actor's end."""
@@ -188,19 +210,24 @@ class SteppedDispatcher:
     def stop(self, timeout_s: float = 0.0) -> StopReport:
         """Forget alarms and reads; report what would still block and who still lives."""
         self._stopped = True
-        blocking = tuple(sorted({read.job.source for read in self._reads if read.begun_at is not None}))
         self._alarms.clear()
-        self._reads.clear()
+        blocking = self.sources.clear()
         return StopReport(blocking_sources=blocking, live_actors=tuple(lane.name for lane in self._lanes))
 
     # moving
 
-    def step(self) -> bool:
-        """Let one thing happen (a message handled, a read done or overrun, an alarm told); return whether any could."""
+    def step(self, pick: int | None = None) -> bool:
+        """Let one thing happen (a message handled, a read done or overrun, an alarm told); return whether any could.
+
+        Args:
+            pick: Which of all that could happen, counted round; None leaves it to the order or to the seed.
+        """
         choices = self._choices()
         if not choices:
             return False
-        if self._random is None:
+        if pick is not None:
+            _, act = choices[pick % len(choices)]
+        elif self._random is None:
             _, act = min(choices, key=lambda choice: choice[0])
         else:
             _, act = self._random.choice(choices)
@@ -227,10 +254,10 @@ class SteppedDispatcher:
         target = self.clock.monotonic() + seconds
         while run:
             self.run_until_idle()
-            due = self._next_due()
-            if due is None or due > target:
+            due_s = self.next_due_s
+            if due_s is None or self.clock.monotonic() + due_s > target:
                 break
-            self.clock.advance(due - self.clock.monotonic())
+            self.clock.advance(max(0.0, due_s))
         self.clock.advance(max(0.0, target - self.clock.monotonic()))
         if run:
             self.run_until_idle()
@@ -242,6 +269,39 @@ class SteppedDispatcher:
             return False
         self._act(lane.deliver)
         return True
+
+    def crash(self, name: str, crash: Crash) -> bool:
+        """Have the actor of this name end around its next message; return whether one waited.
+
+        What it raises is no error of the test's, however strict. Nobody restarts it but a supervisor.
+
+        Raises:
+            LookupError: No living actor is called so.
+        """
+        lane = self._lane(name)
+        if not lane.arrivals:
+            return False
+        self._act(lambda: lane.crash(crash))
+        return True
+
+    def kill(self, name: str) -> None:
+        """End the actor of this name as a thread's death does: what waits for it is dropped.
+
+        Raises:
+            LookupError: No living actor is called so.
+        """
+        actor = self.actor(name)
+        self._act(lambda: actor.run_end("killed by a test"))
+
+    def actor(self, name: str) -> BaseActor:
+        """Return the living actor of this name, to be looked at.
+
+        Raises:
+            LookupError: No living actor is called so.
+        """
+        actor = self._lane(name).actor
+        assert actor is not None
+        return actor
 
     def inject(self, ref: pykka.ActorRef[Any], message: object) -> None:
         """Tell an actor something, as another would.
@@ -264,6 +324,16 @@ class SteppedDispatcher:
         return [(lane.name, message) for lane in self._lanes if lane.actor for message in lane.actor.inbox.waiting()]
 
     @property
+    def living(self) -> tuple[str, ...]:
+        """The names of the actors that live, in the order in which they were spawned."""
+        return tuple(lane.name for lane in self._lanes)
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """The names of the actors for whom a message waits, in the order in which they were spawned."""
+        return tuple(lane.name for lane in self._lanes if lane.arrivals)
+
+    @property
     def alarms(self) -> list[tuple[float, str, object]]:
         """The alarms that are set: (seconds from now, the name of the actor's class, the message), earliest first."""
         now = self.clock.monotonic()
@@ -274,41 +344,11 @@ class SteppedDispatcher:
         ]
 
     @property
-    def reads(self) -> dict[str, tuple[ReadJob, ...]]:
-        """The reads that wait, held ones too, by source."""
-        found: dict[str, tuple[ReadJob, ...]] = {}
-        for read in self._reads:
-            found[read.job.source] = (*found.get(read.job.source, ()), read.job)
-        return found
-
-    # slow and broken sources
-
-    def hold(self, source: str) -> None:
-        """Let the reads of a source hang from now on: begun, never back, given up at their deadline."""
-        self._held.add(source)
-        for read in self._reads:
-            if read.job.source == source:
-                read.begun_at = self.clock.monotonic()
-
-    def release(self, source: str) -> None:
-        """Let the reads of a source go on; steps do them."""
-        self._held.discard(source)
-        for read in self._reads:
-            if read.job.source == source:
-                read.begun_at = None
-
-    def finish_read(self, source: str) -> None:
-        """Do the oldest waiting read of a source now, held or not."""
-        self._do_read(self._oldest_read(source))
-
-    def fail_read(self, source: str, error: BaseException | Failure) -> None:
-        """Let the oldest waiting read of a source fail now: with what it raised, or in one of the ways of the pool."""
-        read = self._oldest_read(source)
-        if isinstance(error, Failure):
-            self._answer(read, None, f"scripted: {error.value}", error)
-        else:
-            failure = Failure.FAILED if isinstance(error, Exception) else Failure.RAISED_EXIT
-            self._answer(read, None, describe_error(error), failure)
+    def next_due_s(self) -> float | None:
+        """In how many seconds the next alarm rings, or a read that hangs is given up; None when none will."""
+        times = [alarm.due for alarm in self._alarms if not alarm.cancelled]
+        times.extend(self.sources.deadlines())
+        return min(times) - self.clock.monotonic() if times else None
 
     # inside
 
@@ -317,52 +357,33 @@ class SteppedDispatcher:
         choices: list[tuple[int, Callable[[], None]]] = [
             (lane.arrivals[0], lane.deliver) for lane in self._lanes if lane.arrivals
         ]
-        for read in self._reads:
-            if read.deadline <= now:
-                choices.append((read.order, lambda read=read: self._overrun(read)))  # type: ignore[misc]
-            elif read.begun_at is None:
-                choices.append((read.order, lambda read=read: self._do_read(read)))  # type: ignore[misc]
+        choices.extend(self.sources.choices())
         while self._alarms and self._alarms[0].cancelled:
             heapq.heappop(self._alarms)
         if self._alarms and self._alarms[0].due <= now:
             choices.append((self._alarms[0].order, self._ring))
         return choices
 
-    def _next_due(self) -> float | None:
-        times = [alarm.due for alarm in self._alarms if not alarm.cancelled]
-        times += [read.deadline for read in self._reads if read.begun_at is not None]
-        return min(times, default=None)
-
     def _ring(self) -> None:
         alarm = heapq.heappop(self._alarms)
         if alarm.ref.is_alive():
             alarm.ref.tell(alarm.message)
-
-    def _do_read(self, read: _SteppedRead) -> None:
-        value, error, failure = attempt(read.job)
-        self._answer(read, value, error, failure)
-
-    def _overrun(self, read: _SteppedRead) -> None:
-        text = f"not read within its deadline of {read.job.deadline_s:g} s"
-        self._answer(read, None, text, Failure.OVERRAN)
-
-    def _answer(self, read: _SteppedRead, value: object, error: str | None, failure: Failure) -> None:
-        if read in self._reads:
-            self._reads.remove(read)
-            started_at = read.submitted_at if read.begun_at is None else read.begun_at
-            read.job.deliver(ReadOutcome(read.job.source, value, error, failure, started_at, self.clock.monotonic()))
-
-    def _oldest_read(self, source: str) -> _SteppedRead:
-        for read in self._reads:
-            if read.job.source == source:
-                return read
-        raise LookupError(f"no read of {source!r} waits; there are {sorted(self.reads)}")
 
     def _lane(self, name: str) -> _SteppedLane:
         for lane in reversed(self._lanes):
             if lane.name == name:
                 return lane
         raise LookupError(f"no living actor is called {name!r}; there are {sorted(lane.name for lane in self._lanes)}")
+
+    def _had_effect(self) -> None:
+        """Count what a handler did to others, and crash it when its time has come."""
+        if not self._handling:
+            return
+        self.effects += 1
+        if self._crash_after:
+            self._crash_after -= 1
+            if not self._crash_after:
+                raise InjectedCrash
 
     def _act(self, act: Callable[[], None]) -> None:
         self._acting = True

@@ -22,7 +22,7 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
 
     yield make
     for rig in made:
-        rig.end()
+        rig.stop()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_other_sources_are_read_at_once_meanwhile(rig: Rig) -> None:
     rotate(rig, 40)
     rig.files.write_profiles(groq__me=api_key("groq"))
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     assert rig.state("ops", "groq") == "usable"
 
 
@@ -57,8 +57,8 @@ def test_a_person_who_asks_is_not_slowed_down(rig: Rig) -> None:
     """A recheck reads a source at once, tripped or not."""
     rotate(rig, 40)
     rig.files.write_profiles("ops", groq__me=api_key("groq"))
-    rig.events.recheck()
-    rig.run()
+    rig.recheck()
+    rig.run_until_idle()
     assert rig.state("ops", "groq") == "usable"
 
 
@@ -90,7 +90,7 @@ def test_usage_ticks_and_identical_rewrites_are_no_loop(rig: Rig) -> None:
 def test_rechecks_that_change_nothing_are_no_loop(rig: Rig) -> None:
     """Only what file events cause counts."""
     for _ in range(50):
-        rig.events.recheck("zai", agent_id="ops")
+        rig.recheck("zai", agent_id="ops")
         rig.advance(0.1)
     assert rig.condition("SourcesSettled").status
 

@@ -49,15 +49,15 @@ def test_agents_with_one_agent_dir_stay_apart(make_rig: MakeRig, tmp_path: objec
     rig.files.write_profiles("red", openai__work=api_key("openai"))
     rig.warm()
     assert rig.auth("red") is not rig.auth("blue")
-    assert rig.verdict("red").agent_id == "red"
-    blue = rig.verdict("blue").generation
+    assert rig.answer("red").agent_id == "red"
+    blue = rig.answer("blue").generation
     rig.to_warmer(wanting(rig, Scope.cells([("red", "openai")])))
-    rig.run()
-    assert rig.verdict("red").generation > blue == rig.verdict("blue").generation
+    rig.run_until_idle()
+    assert rig.answer("red").generation > blue == rig.answer("blue").generation
     assert not rig.condition("AgentDirsDistinct").status
     rig.files.write_agents("main", {"id": "blue", "agentDir": shared})
     rig.touch(HOME_SOURCE)
-    assert sorted(rig.map.agents) == ["blue", "main"]
+    assert sorted(rig.published_agents) == ["blue", "main"]
     rig.files.write_profiles("blue", zai__me=api_key("zai"))
     rig.touch(f"store:{shared}")
     assert (rig.state("blue", "zai"), rig.state("blue")) == ("usable", "missing")
@@ -78,7 +78,7 @@ def test_identical_content_costs_nothing(make_rig: MakeRig) -> None:
     rig.touch_all()
     counted = rig.since(before)
     assert set(counted) == {"store_reads", "shared_reads", "watch_noops"}
-    assert counted["watch_noops"] == len(rig.sources())
+    assert counted["watch_noops"] == len(rig.read_sources())
 
 
 def test_an_unrelated_config_key_costs_no_check(make_rig: MakeRig) -> None:
@@ -98,15 +98,15 @@ def test_a_changed_provider_costs_one_check_per_agent(make_rig: MakeRig) -> None
     rig = make_rig("main", "ops", "lab")
     rig.files.write_providers(acme=custom(), bolt=custom("bolt"))
     rig.warm()
-    bolt, acme = rig.verdict("lab", "bolt").generation, rig.verdict("lab", "acme").generation
+    bolt, acme = rig.answer("lab", "bolt").generation, rig.answer("lab", "acme").generation
     rig.files.write_providers(acme={**custom(), "apiKey": "canary-other-0000"}, bolt=custom("bolt"))
     before = rig.stats()
     rig.touch(HOME_SOURCE)
     counted = rig.since(before)
     assert (counted["provider_checks"], counted["sweeps"], counted["publications"]) == (3, 3, 3)
     assert {one.providers for one in rig.handled(SweepAgent)[-3:]} == {("acme",)}
-    assert rig.verdict("lab", "bolt").generation == bolt
-    assert rig.verdict("lab", "acme").generation > acme
+    assert rig.answer("lab", "bolt").generation == bolt
+    assert rig.answer("lab", "acme").generation > acme
 
 
 def test_a_changed_profile_costs_its_provider_only(make_rig: MakeRig) -> None:
@@ -135,9 +135,9 @@ def test_agents_come_go_and_move_with_the_config(make_rig: MakeRig, tmp_path: ob
     before = rig.stats()
     rig.touch(HOME_SOURCE)
     assert rig.since(before) == {"config_reloads": 1, "shared_reads": 1}
-    assert sorted(rig.map.agents) == ["main", "ops"]
-    assert rig.verdict("new").state is State.MISSING
-    assert "unknown agent" in rig.verdict("new").reason
+    assert sorted(rig.published_agents) == ["main", "ops"]
+    assert rig.answer("new").state is State.MISSING
+    assert "unknown agent" in rig.answer("new").reason
     moved = f"{tmp_path}/moved"
     rig.files.write_agents("main", {"id": "ops", "agentDir": moved})
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
@@ -145,8 +145,8 @@ def test_agents_come_go_and_move_with_the_config(make_rig: MakeRig, tmp_path: ob
     rig.touch(HOME_SOURCE)
     assert (rig.state("ops"), rig.state("ops", "zai")) == ("missing", "usable")
     assert held.verdict("openai").state is State.USABLE, "a snapshot that is held never changes"
-    assert rig.sources().count(f"store:{moved}") == 1
-    assert f"store:{rig.files.path}/agents/ops/agent" not in rig.sources()
+    assert rig.read_sources().count(f"store:{moved}") == 1
+    assert f"store:{rig.files.path}/agents/ops/agent" not in rig.read_sources()
     assert rig.open_generations() == ()
 
 
@@ -156,13 +156,13 @@ def test_a_moved_agent_keeps_its_old_answer_until_the_new_one_is_there(make_rig:
     rig.files.write_profiles("ops", openai__work=api_key("openai"))
     rig.warm()
     moved = f"{tmp_path}/moved"
-    rig.dispatcher.hold(f"store:{moved}")
+    rig.sources.hold(f"store:{moved}")
     rig.files.write_agents("main", {"id": "ops", "agentDir": moved})
     rig.touch(HOME_SOURCE)
-    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", False)
-    rig.dispatcher.release(f"store:{moved}")
-    rig.run()
-    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("missing", True)
+    assert (rig.state("ops"), rig.answer("ops").fresh) == ("usable", False)
+    rig.sources.release(f"store:{moved}")
+    rig.run_until_idle()
+    assert (rig.state("ops"), rig.answer("ops").fresh) == ("missing", True)
 
 
 def test_an_agent_that_comes_back_counts_on(make_rig: MakeRig) -> None:
@@ -186,7 +186,7 @@ def test_a_provider_that_goes_leaves_no_cell(make_rig: MakeRig) -> None:
     rig.files.write_providers()
     rig.touch(HOME_SOURCE)
     rig.to_warmer(wanting(rig, Scope.everything()))
-    rig.run()
+    rig.run_until_idle()
     assert "acme" not in rig.auth().verdicts
 
 
@@ -195,11 +195,11 @@ def test_another_default_agent_costs_nothing(make_rig: MakeRig) -> None:
     rig = make_rig("main", "ops")
     rig.files.write_profiles("ops", openai__work=api_key("openai"))
     rig.warm()
-    assert rig.events.has_auth("openai") is False
+    assert rig.has_auth("openai") is False
     before = rig.stats()
     rig.files.write_agents("main", {"id": "ops", "default": True})
     rig.touch(HOME_SOURCE)
-    assert rig.events.has_auth("openai") is True
+    assert rig.has_auth("openai") is True
     counted = rig.since(before)
     assert not counted.keys() & {"provider_checks", "sweeps", "store_reads"}
 
@@ -208,20 +208,20 @@ def test_a_reload_that_changes_nothing_is_answered_without_a_check(make_rig: Mak
     """`reload_config` on an unchanged config answers its generation after one reading."""
     rig = make_rig("main", "ops").warm()
     before = rig.stats()
-    generation = rig.events.reload_config()
-    assert not rig.verdict().fresh
-    rig.run()
+    generation = rig.reload_config()
+    assert not rig.answer().fresh
+    rig.run_until_idle()
     assert not rig.runtime.wants.is_open(generation)
     assert rig.since(before) == {"shared_reads": 1, "warms": 1}
-    assert rig.verdict().fresh
+    assert rig.answer().fresh
 
 
 def test_a_plugin_reload_is_answered_when_the_logins_are_read_too(make_rig: MakeRig) -> None:
     """The answer to a plugin reload includes what the logins say by then."""
     rig = make_rig("main", source_grace_s=0.5).warm()
-    rig.dispatcher.hold(CLAUDE)
-    generation = rig.events.reload_plugins()
-    rig.run()
+    rig.sources.hold(CLAUDE)
+    generation = rig.reload_plugins()
+    rig.run_until_idle()
     assert rig.runtime.wants.is_open(generation)
     rig.files.replace(
         rig.files.user / ".claude" / ".credentials.json",
@@ -235,12 +235,12 @@ def test_a_plugin_reload_is_answered_when_the_logins_are_read_too(make_rig: Make
             }
         ),
     )
-    rig.dispatcher.release(CLAUDE)
-    rig.run()
+    rig.sources.release(CLAUDE)
+    rig.run_until_idle()
     assert not rig.runtime.wants.is_open(generation)
     assert rig.state("main", "claude-cli") == "usable"
-    rig.dispatcher.hold(CLAUDE)
-    slow = rig.events.reload_plugins()
+    rig.sources.hold(CLAUDE)
+    slow = rig.reload_plugins()
     rig.advance(0.6)
     assert not rig.runtime.wants.is_open(slow), "a login that hangs delays an answer by the grace at most"
 
@@ -250,16 +250,16 @@ def test_a_reload_wins_over_what_was_published_while_it_was_read(make_rig: MakeR
     rig = make_rig("main", "ops")
     rig.files.write_providers(acme=custom())
     rig.warm()
-    rig.dispatcher.hold(HOME_SOURCE)
-    first = rig.events.reload_config()
-    rig.run()
+    rig.sources.hold(HOME_SOURCE)
+    first = rig.reload_config()
+    rig.run_until_idle()
     second = wanting(rig, Scope.provider("acme"))
     rig.to_warmer(second)
-    rig.run()
-    assert rig.verdict("ops", "acme").generation == second.generation > first
+    rig.run_until_idle()
+    assert rig.answer("ops", "acme").generation == second.generation > first
     rig.files.write_providers()
-    rig.dispatcher.release(HOME_SOURCE)
-    rig.run()
+    rig.sources.release(HOME_SOURCE)
+    rig.run_until_idle()
     assert rig.state("ops", "acme") == "missing"
     assert rig.open_generations() == ()
 
@@ -269,7 +269,7 @@ def test_a_wish_for_an_unknown_agent_is_answered(make_rig: MakeRig) -> None:
     rig = make_rig("main").warm()
     before = rig.stats()
     rig.to_warmer(wanting(rig, Scope.agent("nobody"), Reread.STORES))
-    rig.run()
+    rig.run_until_idle()
     assert rig.open_generations() == ()
     assert "provider_checks" not in rig.since(before)
 
@@ -280,16 +280,16 @@ def test_starting_again_on_a_living_warmer_reads_everything_before_it_answers(ma
     rig.files.write_profiles("ops", openai__work=api_key("openai"))
     rig.warm()
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
-    rig.dispatcher.hold(rig.store("ops"))
+    rig.sources.hold(rig.store("ops"))
     generation = rig.runtime.wants.mint(Scope.everything())
     before = rig.stats()
     rig.to_warmer(BeginWarming(generation=generation, reason="restart"))
-    rig.run()
+    rig.run_until_idle()
     assert rig.runtime.wants.is_open(generation)
-    assert not rig.verdict("ops", "zai").fresh
-    rig.dispatcher.release(rig.store("ops"))
-    rig.run()
-    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+    assert not rig.answer("ops", "zai").fresh
+    rig.sources.release(rig.store("ops"))
+    rig.run_until_idle()
+    assert (rig.state("ops", "zai"), rig.answer("ops", "zai").fresh) == ("usable", True)
     assert rig.since(before)["sweeps"] == 1, "only what turned out to have changed"
 
 
@@ -301,12 +301,12 @@ def test_a_recheck_is_answered_by_stores_that_were_read_with_the_new_variables(m
     rig.warm()
     assert rig.state("ops", "zai") == "unresolved"
     rig.files.replace(rig.files.path / ".env", "THE_TEAMS_OWN_KEY=canary-team-00917\n")
-    rig.dispatcher.hold(HOME_SOURCE)
-    generation = rig.events.recheck("zai")
-    rig.run()  # the stores are read, by the old variables
-    rig.dispatcher.release(HOME_SOURCE)
+    rig.sources.hold(HOME_SOURCE)
+    generation = rig.recheck("zai")
+    rig.run_until_idle()  # the stores are read, by the old variables
+    rig.sources.release(HOME_SOURCE)
     rig.step_until(lambda: not rig.runtime.wants.is_open(generation))
-    verdict = rig.verdict("ops", "zai")
+    verdict = rig.answer("ops", "zai")
     assert (str(verdict.state), verdict.fresh) == ("usable", True)
     assert verdict.generation >= generation
 
@@ -345,10 +345,10 @@ def test_windows_of_many_agents_are_patched_slice_by_slice(make_rig: MakeRig) ->
     rig.touch(rig.store(), run=False)
     rig.step_until(lambda: rig.state("main") == "cooldown" or rig.state("a0") == "cooldown")
     assert {rig.state(name) for name in names} == {"cooldown", "usable"}
-    rig.report_failure("groq:me", "auth", agent_id="a39")
+    rig.refuse("groq:me", "auth", agent_id="a39")
     rig.step_until(lambda: rig.state("a39", "groq") == "rejected")
     assert "usable" in {rig.state(name) for name in names}
-    rig.run()
+    rig.run_until_idle()
     assert {rig.state(name) for name in names} == {"cooldown"}
 
 
@@ -369,7 +369,7 @@ def test_answers_keep_no_old_config_alive(make_rig: MakeRig) -> None:
     for number in range(5):
         rig.files.write_agents("main", {"id": "ops", "name": f"name {number}"}, "lab")
         rig.touch(HOME_SOURCE)
-    assert {id(auth.home) for auth in rig.map.agents.values()} == {id(rig.warmer._desk.home)}
+    assert {id(auth.home) for auth in rig.published_agents.values()} == {id(rig.warmer._desk.home)}
 
 
 def test_ends_that_never_come_are_forgotten(make_rig: MakeRig) -> None:
@@ -394,7 +394,7 @@ def test_agents_that_used_lent_keys_in_another_order_have_answers_of_their_own(m
         stats = {"openai-codex__k": {"lastUsed": times[0]}, "openai__k": {"lastUsed": times[1]}}
         rig.files.write_usage(agent, **stats)
     rig.warm()
-    winners = [rig.verdict(agent, "openai-codex").evidence for agent in ("a", "b")]
+    winners = [rig.answer(agent, "openai-codex").evidence for agent in ("a", "b")]
     assert [one.id for one in winners if one is not None] == ["openai-codex:k", "openai:k"]
 
 
@@ -404,8 +404,8 @@ def test_ids_that_callers_make_up_leave_nothing_behind(make_rig: MakeRig) -> Non
     common = rig.warmer._facts.shared(rig.clock.epoch()).common
     before = (len(common._plans), len(common._cells), len(common._serves))
     for number in range(50):
-        rig.events.recheck(f"nobody-{number}")
-        rig.run()
+        rig.recheck(f"nobody-{number}")
+        rig.run_until_idle()
     assert (len(common._plans), len(common._cells), len(common._serves)) == before
 
 

@@ -75,7 +75,7 @@ def find(rig: Rig, reason: str, lasts_s: float = 30.0, lane: str = "") -> None:
 def come_in(rig: Rig, way: str, reason: str) -> None:
     """Let a failure become known in one of the two ways."""
     if way == "reported":
-        rig.report_failure(WORK, reason)
+        rig.refuse(WORK, reason)
         rig.advance(1.0)
     else:
         find(rig, reason, LENGTHS.get(reason, 30.0))
@@ -83,7 +83,7 @@ def come_in(rig: Rig, way: str, reason: str) -> None:
 
 def shown(rig: Rig, agent: str = "main", model: str | None = None) -> tuple[str, bool]:
     """Return state and has_auth of the profile's provider."""
-    verdict = rig.verdict(agent, PROVIDER, model)
+    verdict = rig.answer(agent, PROVIDER, model)
     return str(verdict.state), verdict.has_auth
 
 
@@ -95,7 +95,7 @@ def usage(rig: Rig) -> dict[str, Any]:
 
 def to_the_end(rig: Rig) -> None:
     """Let time pass until just before the window's end, and then just past it."""
-    ends = rig.verdict("main", PROVIDER).valid_until
+    ends = rig.answer("main", PROVIDER).valid_until
     assert ends is not None
     handled, before = len(rig.dispatcher.history), shown(rig)
     rig.advance(ends - rig.clock.epoch() - 0.0005)
@@ -110,12 +110,12 @@ def to_the_end(rig: Rig) -> None:
 @pytest.mark.parametrize(("reason", "expected"), [*TABLE.items(), *SPELLED.items()])
 def test_a_report_shows_what_the_table_says(rig: Rig, reason: str, expected: tuple[str, bool]) -> None:
     """A reported reason gives its state to all who see the secret, and to nobody and nothing else."""
-    rig.report_failure(WORK, reason, agent_id="ops")
-    rig.run()
+    rig.refuse(WORK, reason, agent_id="ops")
+    rig.run_until_idle()
     assert [shown(rig, agent) for agent in AGENTS] == [expected] * 2
     assert shown(rig, "own") == USABLE
     assert rig.state("main", "zai") == "usable"
-    assert rig.verdict("main", PROVIDER).presence
+    assert rig.answer("main", PROVIDER).presence
     assert rig.open_generations() == ()
 
 
@@ -129,7 +129,7 @@ def test_a_window_on_disk_shows_what_the_table_says(
     find(rig, reason, lane=lane)
     assert [shown(rig, agent) for agent in AGENTS] == [expected] * 2
     assert (shown(rig, "own"), rig.state("main", "zai")) == (USABLE, "usable")
-    assert rig.verdict("main", PROVIDER).valid_until == pytest.approx(rig.clock.epoch() + 30.0, abs=0.1)
+    assert rig.answer("main", PROVIDER).valid_until == pytest.approx(rig.clock.epoch() + 30.0, abs=0.1)
     assert not rig.since(before).keys() & {"provider_checks", "sweeps"}
 
 
@@ -147,11 +147,11 @@ def test_a_window_without_a_reason_is_what_its_lane_is_for(rig: Rig) -> None:
 @pytest.mark.parametrize("reason", [*TABLE, "subscription_limit", "forbidden"])
 def test_who_reads_it_from_disk_says_the_same(rig: Rig, make_rig: MakeRig, reason: str) -> None:
     """What one process was told, another reads from disk in the very same words."""
-    rig.report_failure(WORK, reason)
+    rig.refuse(WORK, reason)
     rig.advance(1.0)
     other = make_rig("main", "ops", "own", clock=rig.clock).warm()
     for agent in (*AGENTS, "own"):
-        told, read = rig.verdict(agent, PROVIDER), other.verdict(agent, PROVIDER)
+        told, read = rig.answer(agent, PROVIDER), other.answer(agent, PROVIDER)
         assert (told.state, told.has_auth, told.presence) == (read.state, read.has_auth, read.presence)
         assert (told.reason, told.next_step, told.valid_until) == (read.reason, read.next_step, read.valid_until)
         assert (told.evidence, told.shadowed) == (read.evidence, read.shadowed)
@@ -161,7 +161,7 @@ def test_who_reads_it_from_disk_says_the_same(rig: Rig, make_rig: MakeRig, reaso
 def test_a_report_of_the_requests_own_fault_changes_nothing(rig: Rig, reason: str) -> None:
     """A bad request, an unknown model and a broken server cost neither a check nor a publication nor a write."""
     before = rig.stats()
-    generation = rig.report_failure(WORK, reason)
+    generation = rig.refuse(WORK, reason)
     rig.advance(1.0)
     assert rig.since(before) == {"failures_reported": 1}
     assert not rig.runtime.wants.is_open(generation)
@@ -173,13 +173,13 @@ def test_a_report_of_the_requests_own_fault_changes_nothing(rig: Rig, reason: st
 def test_a_window_on_disk_of_the_requests_own_fault_changes_nothing(rig: Rig, reason: str, lane: str) -> None:
     """Another process's window for such a reason hides nothing, sets no alarm, and its end is no event."""
     find(rig, reason, lane=lane)
-    assert (shown(rig), rig.verdict("main", PROVIDER).valid_until) == (USABLE, None)
+    assert (shown(rig), rig.answer("main", PROVIDER).valid_until) == (USABLE, None)
     handled = len(rig.dispatcher.history)
     before = rig.stats()
     rig.advance(60.0)
     assert {type(message) for _, message in rig.dispatcher.history[handled:]} <= CLOCKS_OWN
     assert rig.since(before) == {}
-    assert "half-open" not in rig.verdict("main", PROVIDER).reason
+    assert "half-open" not in rig.answer("main", PROVIDER).reason
 
 
 # --------------------------------------------------------------------------------------------------- a window's end
@@ -195,21 +195,21 @@ def test_a_window_ends_at_its_time_and_then_the_next_report_decides(rig: Rig, re
     before, published = rig.stats(), len(rig.published)
     to_the_end(rig)
     assert [shown(rig, agent) for agent in AGENTS] == [USABLE] * 2
-    assert all("half-open" in rig.verdict(agent, PROVIDER).reason for agent in AGENTS)
+    assert all("half-open" in rig.answer(agent, PROVIDER).reason for agent in AGENTS)
     assert sorted(auth.agent_id for auth in rig.published[published:]) == ["main", "ops"]
     counted = rig.since(before)
     assert (counted["alarms"], counted["sweeps"], counted["provider_checks"]) == (1, 2, 2)
     assert not counted.keys() & {"store_reads", "shared_reads"}
     assert rig.handled(SweepAgent)[-1].providers == (PROVIDER,)
 
-    rig.report_failure(WORK, reason)
+    rig.refuse(WORK, reason)
     rig.advance(1.0)
     assert [shown(rig, agent) for agent in AGENTS] == [expected] * 2
     assert usage(rig)["errorCount"] == 1, "a window that is over is forgiven"
     to_the_end(rig)
-    rig.report_success(WORK)
+    rig.accept(WORK)
     rig.advance(1.0)
-    verdict = rig.verdict("ops", PROVIDER)
+    verdict = rig.answer("ops", PROVIDER)
     assert (shown(rig, "ops"), verdict.valid_until, "half-open" in verdict.reason) == (USABLE, None, False)
     assert not usage(rig).keys() & {"cooldownUntil", "disabledUntil", "blockedUntil"}
 
@@ -220,15 +220,15 @@ def test_concurrent_failures_of_the_half_open_moment_count_once(rig: Rig, reason
     """Requests that all tried a credential when it came back are one offence, in the answer and on disk."""
     come_in(rig, way, reason)
     to_the_end(rig)
-    assert "half-open" in rig.verdict("main", PROVIDER).reason
-    generations = [rig.report_failure(WORK, reason, agent_id=agent) for agent in AGENTS * 10]
-    rig.run()
-    ends = rig.verdict("main", PROVIDER).valid_until
+    assert "half-open" in rig.answer("main", PROVIDER).reason
+    generations = [rig.refuse(WORK, reason, agent_id=agent) for agent in AGENTS * 10]
+    rig.run_until_idle()
+    ends = rig.answer("main", PROVIDER).valid_until
     assert ends == pytest.approx(rig.clock.epoch() + LENGTHS.get(reason, 30.0), abs=0.01)
     rig.advance(1.0)
     assert not any(rig.runtime.wants.is_open(generation) for generation in generations)
     assert (usage(rig)["errorCount"], usage(rig)["failureCounts"]) == (1, {reason: 1})
-    assert rig.verdict("main", PROVIDER).valid_until == ends
+    assert rig.answer("main", PROVIDER).valid_until == ends
 
 
 # --------------------------------------------------------------------------------------------------- windows of models
@@ -238,7 +238,7 @@ def test_concurrent_failures_of_the_half_open_moment_count_once(rig: Rig, reason
 def test_a_models_window_rests_its_row_only(rig: Rig, way: str) -> None:
     """One model's quota hides no other model and not the provider; its row comes back at its end, by itself."""
     if way == "reported":
-        rig.report_failure(WORK, "rate_limit", model="big")
+        rig.refuse(WORK, "rate_limit", model="big")
         rig.advance(1.0)
     else:
         now_ms = int(rig.clock.epoch() * 1000)
@@ -250,20 +250,20 @@ def test_a_models_window_rests_its_row_only(rig: Rig, way: str) -> None:
     before = rig.stats()
     to_the_end(rig)
     assert (shown(rig, "main", "big"), shown(rig, "ops", "big")) == (USABLE, USABLE)
-    assert "half-open" in rig.verdict("ops", PROVIDER, "big").reason
+    assert "half-open" in rig.answer("ops", PROVIDER, "big").reason
     assert (rig.since(before)["alarms"], rig.since(before)["publications"]) == (1, 2)
 
 
 def test_two_models_that_rest_are_the_profiles_trouble(rig: Rig) -> None:
     """A store has room for one model: a second one's failure rests the whole profile, till the first one's end."""
-    rig.report_failure(WORK, "rate_limit", model="big")
+    rig.refuse(WORK, "rate_limit", model="big")
     rig.advance(10.0)
-    ends = rig.verdict("main", PROVIDER).valid_until
-    rig.report_failure(WORK, "rate_limit", model="big")  # again: nothing new
-    rig.report_failure(WORK, "rate_limit", model="small")
+    ends = rig.answer("main", PROVIDER).valid_until
+    rig.refuse(WORK, "rate_limit", model="big")  # again: nothing new
+    rig.refuse(WORK, "rate_limit", model="small")
     rig.advance(1.0)
     assert [shown(rig, "ops", model) for model in ("big", "small", None)] == [RESTING] * 3
-    assert rig.verdict("ops", PROVIDER).valid_until == ends
+    assert rig.answer("ops", PROVIDER).valid_until == ends
     assert "cooldownModel" not in usage(rig)
     to_the_end(rig)
     assert [shown(rig, "ops", model) for model in ("big", "small", None)] == [USABLE] * 3
@@ -286,16 +286,16 @@ def test_what_ends_a_window_before_its_time(rig: Rig, reason: str, way: str) -> 
     def cleared_elsewhere() -> None:
         write(rig, lastFailureAt=int(rig.clock.epoch() * 1000) - 1000, errorCount=0)
 
-    for end in (rig.report_success, rig.events.recheck, served_elsewhere, cleared_elsewhere):
+    for end in (rig.report_success, rig.recheck, served_elsewhere, cleared_elsewhere):
         come_in(rig, way, reason)
         rig.advance(1.0)
         rig.clock.jump_epoch(-600.0)
-        older = rig.report_success(WORK)
+        older = rig.accept(WORK)
         rig.clock.jump_epoch(600.0)
-        rig.run()
+        rig.run_until_idle()
         assert (shown(rig), rig.runtime.wants.is_open(older)) == (TABLE[reason], False)
         end(*([WORK] if end == rig.report_success else ()))
-        rig.run()
+        rig.run_until_idle()
         assert [shown(rig, agent) for agent in AGENTS] == [USABLE] * 2
         rig.advance(1.0)
 
@@ -306,7 +306,7 @@ def test_another_secret_is_another_credential_and_the_old_one_stays_refused(rig:
     come_in(rig, way, "auth_permanent")
     rig.files.write_profiles(mistral__work=api_key(PROVIDER, "new"), zai__me=api_key("zai"))
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     assert [shown(rig, agent) for agent in AGENTS] == [USABLE] * 2
     rig.advance(5.0)
     rig.files.write_profiles(mistral__work=api_key(PROVIDER), zai__me=api_key("zai"))
@@ -318,16 +318,16 @@ def test_another_secret_is_another_credential_and_the_old_one_stays_refused(rig:
 def test_a_recheck_of_one_agent_or_provider_leaves_the_others_theirs(rig: Rig) -> None:
     """What a person has tried again is what was named; every other window goes on as it was."""
     for evidence, agent in ((WORK, "main"), ("zai:me", "main"), (WORK, "own")):
-        rig.report_failure(evidence, "auth", agent_id=agent)
+        rig.refuse(evidence, "auth", agent_id=agent)
     rig.advance(1.0)
-    rig.events.recheck(PROVIDER, agent_id="own")
-    rig.run()
+    rig.recheck(PROVIDER, agent_id="own")
+    rig.run_until_idle()
     assert (shown(rig, "own"), shown(rig, "main"), rig.state("main", "zai")) == (USABLE, REJECTED, "rejected")
-    rig.events.recheck("zai")
-    rig.run()
+    rig.recheck("zai")
+    rig.run_until_idle()
     assert (rig.state("ops", "zai"), shown(rig, "ops")) == ("usable", REJECTED)
-    rig.events.recheck(agent_id="ops")
-    rig.run()
+    rig.recheck(agent_id="ops")
+    rig.run_until_idle()
     assert (shown(rig, "ops"), shown(rig, "main")) == (USABLE, USABLE), "an inherited secret is the same for all"
     assert rig.open_generations() == ()
 
@@ -338,10 +338,10 @@ def test_a_configured_keys_window_goes_with_its_secret(make_rig: MakeRig) -> Non
     rig.files.write_providers(acme=custom(), bolt=custom("bolt"))
     rig.warm()
     for name in ("acme", "bolt"):
-        rig.report_failure(f"config:{name}", "billing")
-    rig.run()
+        rig.refuse(f"config:{name}", "billing")
+    rig.run_until_idle()
     rig.files.write_providers(acme={**custom(), "apiKey": "canary-new-5518"}, bolt={**custom("bolt"), "api": "x"})
-    rig.events.reload_config()
+    rig.reload_config()
     rig.advance(1.0)
     assert [(rig.state(agent, "acme"), rig.state(agent, "bolt")) for agent in AGENTS] == [("usable", "disabled")] * 2
     rig.advance(5 * 3600.0)

@@ -54,13 +54,13 @@ LIVING = ("groq", "chutes", "anthropic")
 
 def test_what_a_jump_forth_ends_shows_soon(rig: Rig) -> None:
     """A token, a login and a window that are over by the new time are so for readers too, without a reading."""
-    rig.report_failure(WORK, "billing")
+    rig.refuse(WORK, "billing")
     rig.advance(1.0)
     assert states(rig, "openai", *LIVING) == ["disabled", "usable", "usable", "usable"]
     before = rig.stats()
     jump(rig, DAY_S)
     assert states(rig, "openai", *LIVING) == ["usable", "expired", "expired", "refreshable"]
-    assert "half-open" in rig.verdict("ops").reason
+    assert "half-open" in rig.answer("ops").reason
     assert not rig.since(before).keys() & {"store_reads", "shared_reads"}
 
 
@@ -68,7 +68,7 @@ def test_a_jump_forth_ends_nothing_that_it_does_not_reach(rig: Rig) -> None:
     """Half a day is not a day, and the rest of it ends at its exact time by the new clock."""
     jump(rig, DAY_S / 2)
     assert states(rig, *LIVING) == ["usable"] * 3
-    ends = rig.verdict("ops", "groq").valid_until
+    ends = rig.answer("ops", "groq").valid_until
     assert ends is not None
     rig.advance(ends - rig.clock.epoch() - 0.01)
     assert states(rig, "groq") == ["usable"]
@@ -81,7 +81,7 @@ def test_a_jump_forth_ends_nothing_that_it_does_not_reach(rig: Rig) -> None:
 
 def test_a_jump_back_ends_nothing_early(rig: Rig) -> None:
     """What has a day left, has two after the clock went back by one; nothing polls for it meanwhile."""
-    rig.report_failure(WORK, "billing")
+    rig.refuse(WORK, "billing")
     rig.advance(1.0)
     jump(rig, -DAY_S)
     assert states(rig, "openai", *LIVING) == ["disabled", "usable", "usable", "usable"]
@@ -96,9 +96,9 @@ def test_a_jump_back_ends_nothing_early(rig: Rig) -> None:
 
 def test_a_rest_that_began_before_a_jump_back_ends_by_the_clock_and_can_be_cut_short(rig: Rig) -> None:
     """Thirty seconds become a day and thirty seconds by a clock that went back; a success or a recheck ends that."""
-    ends: tuple[Callable[[], object], ...] = (rig.events.recheck, lambda: rig.report_success(WORK))
+    ends: tuple[Callable[[], object], ...] = (rig.recheck, lambda: rig.accept(WORK))
     for end in ends:
-        rig.report_failure(WORK, "rate_limit")
+        rig.refuse(WORK, "rate_limit")
         rig.advance(1.0)
         jump(rig, -DAY_S)
         assert states(rig, "openai") == ["cooldown"]
@@ -111,10 +111,10 @@ def test_a_rest_that_began_before_a_jump_back_ends_by_the_clock_and_can_be_cut_s
 
 def test_a_failure_after_a_jump_back_counts(rig: Rig) -> None:
     """A refusal that is observed now is not held to be older than a success of the time before the jump."""
-    rig.report_success(WORK)
+    rig.accept(WORK)
     rig.advance(1.0)
     jump(rig, -DAY_S)
-    rig.report_failure(WORK, "auth")
+    rig.refuse(WORK, "auth")
     rig.advance(1.0)
     assert states(rig, "openai") == ["rejected"]
     rig.touch_all()
@@ -146,7 +146,7 @@ def test_what_a_fast_clock_called_expired_is_usable_when_the_clock_is_put_right(
     if way == "by itself":
         rig.advance(NOTICED_S + 0.1)
     else:
-        rig.events.recheck()
+        rig.recheck()
         rig.advance(1.0)
     assert states(rig, *LIVING) == ["usable"] * 3
     assert rig.answers() == answers
@@ -158,20 +158,20 @@ def test_what_a_fast_clock_called_expired_is_usable_when_the_clock_is_put_right(
 def test_a_window_that_a_fast_clock_called_over_goes_on_when_the_clock_is_put_right(rig: Rig, way: str) -> None:
     """Half-open by a wrong clock is not half-open: the window lasts until its end by the right one."""
     if way == "reported":
-        rig.report_failure(WORK, "billing")
+        rig.refuse(WORK, "billing")
         rig.advance(1.0)
     else:
         now_ms = int(rig.clock.epoch() * 1000)
         window = {"disabledUntil": now_ms + 4 * 3_600_000, "disabledReason": "auth_permanent", "lastFailureAt": now_ms}
         rig.files.write_usage(openai__work=window)
         rig.touch(rig.store())
-    refused, ends = states(rig, "openai"), rig.verdict("ops").valid_until
+    refused, ends = states(rig, "openai"), rig.answer("ops").valid_until
     assert refused == [{"reported": "disabled", "found": "rejected"}[way]]
     jump(rig, DAY_S)
     assert states(rig, "openai") == ["usable"]
     jump(rig, -DAY_S)
     assert states(rig, "openai") == refused
-    assert rig.verdict("ops").valid_until == ends
+    assert rig.answer("ops").valid_until == ends
 
 
 def test_a_login_of_another_program_is_judged_by_the_right_clock_again(make_rig: MakeRig) -> None:
@@ -204,9 +204,9 @@ def test_a_window_that_was_written_with_a_clock_far_in_the_future(rig: Rig, year
     assert states(rig, "openai") == ["disabled"]
     assert len(rig.handled(TimePassed)) - rung <= 3600.0 / 10.0 + 1
     if end == "success":
-        rig.report_success(WORK)
+        rig.accept(WORK)
     elif end == "recheck":
-        rig.events.recheck()
+        rig.recheck()
     else:
         rig.files.write_usage()
     rig.touch(rig.store())
@@ -220,7 +220,7 @@ def test_usage_dated_into_the_future_hides_no_failure_and_no_rest(rig: Rig) -> N
     rig.files.write_usage(openai__work={"lastUsed": later_ms, "errorCount": 0})
     rig.touch(rig.store())
     assert states(rig, "openai") == ["usable"]
-    rig.report_failure(WORK, "auth")
+    rig.refuse(WORK, "auth")
     rig.advance(1.0)
     rig.touch_all()
     assert states(rig, "openai") == ["rejected"]
@@ -247,16 +247,16 @@ def test_a_supervisor_that_started_with_a_fast_clock_recovers(make_rig: MakeRig)
 )
 def test_time_goes_on_for_a_warmer_that_was_started_again(rig: Rig, provider: str, before: str, after: str) -> None:
     """What ends, ends in its time, whoever set the alarm for it has died meanwhile."""
-    rig.report_failure(WORK, "auth_permanent")
+    rig.refuse(WORK, "auth_permanent")
     rig.advance(1.0)
     warmer = rig.warmer
     warmer._end("killed by the test", RuntimeError("killed"))
     for _ in range(3):
-        rig.supervise()
+        rig.look_after()
         rig.advance(1.0)
     assert rig.warmer is not warmer
     assert states(rig, provider) == [before]
-    ends = rig.verdict("ops", provider).valid_until
+    ends = rig.answer("ops", provider).valid_until
     assert ends is not None
     rig.advance(ends - rig.clock.epoch() - 0.01)
     assert states(rig, provider) == [before]

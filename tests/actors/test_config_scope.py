@@ -214,7 +214,7 @@ def test_an_edit_is_swept_in_its_own_scope(rig: Rig, name: str) -> None:
 def test_a_secrets_block_touches_what_refers_to_it(rig: Rig) -> None:
     """Who may be asked for a secret is decided in the config; the profiles that ask are checked again, no others."""
     dotenv("THE_TEAMS_OWN_KEY=canary-env-51\n")(rig)
-    rig.events.recheck()
+    rig.recheck()
     rig.advance(1.0)
     assert rig.state("lab", "groq") == "usable"
     providers = {"default": {"source": "env", "allowlist": ["ANOTHER"]}}
@@ -235,7 +235,7 @@ def test_the_content_of_an_included_file_is_the_configs(rig: Rig) -> None:
     other = {"acme": custom(), "bolt": {**custom("bolt"), "apiKey": "canary-rotated-1"}}
     assert swept(rig, lambda rig: rig.files.replace(part, json.dumps(other))) == of_all("bolt")
     assert swept(rig, lambda rig: rig.files.replace(part, "// said otherwise\n" + json.dumps(other))) == set()
-    stamps = dict(rig.dispatcher._lane("watcher").actor._stamps[HOME_SOURCE])  # type: ignore[union-attr]
+    stamps = dict(rig.dispatcher.actor("watcher")._stamps[HOME_SOURCE])  # type: ignore[union-attr]
     assert str(part) in stamps
 
 
@@ -252,12 +252,12 @@ def test_a_variable_that_moves_a_login_has_the_login_read(rig: Rig) -> None:
 def test_a_removed_agent_leaves_nothing_behind(rig: Rig) -> None:
     """Its actor ends, its files are not watched, its answers are gone; what it shared with others stays."""
     ref, source = rig.ref("agent-ops"), rig.store("ops")
-    watched = rig.dispatcher._lane("watcher").actor._stamps  # type: ignore[union-attr]
+    watched = rig.dispatcher.actor("watcher")._stamps  # type: ignore[union-attr]
     assert source in watched
     assert swept(rig, agents("main", "lab")) == set()
     assert not ref.is_alive()
-    assert (source in watched, rig.store() in watched, source in rig.sources()) == (False, True, False)
-    assert sorted(rig.map.agents) == ["lab", "main"]
+    assert (source in watched, rig.store() in watched, source in rig.read_sources()) == (False, True, False)
+    assert sorted(rig.published_agents) == ["lab", "main"]
     assert rig.state("lab") == "usable"
 
 
@@ -289,24 +289,24 @@ def test_a_broken_config_keeps_every_answer_and_stops_no_event(rig: Rig, name: s
     assert not condition.status
     assert all(part in condition.message for part in ("openclaw.json", place, remedy))
     assert (rig.answers(), {a: rig.auth(a).revision for a in AGENTS}) == (answers, revisions)
-    assert not rig.verdict("ops").fresh
+    assert not rig.answer("ops").fresh
 
-    rechecked, reloaded = rig.events.recheck(), rig.events.reload_config()
-    rig.report_failure("zai:me", "auth", agent_id="lab")
+    rechecked, reloaded = rig.recheck(), rig.reload_config()
+    rig.refuse("zai:me", "auth", agent_id="lab")
     rig.files.write_profiles("ops", together__me=api_key("together"))
     rig.touch(rig.store("ops"))
     rig.advance(5.0)
     assert not rig.runtime.wants.is_open(rechecked)
     assert (rig.state("ops", "together"), rig.state("ops", "mistral")) == ("usable", "missing")
     assert (rig.state("main", "zai"), rig.state("lab", "acme")) == ("rejected", "usable")
-    assert sorted(rig.map.agents) == sorted(AGENTS)
+    assert sorted(rig.published_agents) == sorted(AGENTS)
 
     before = rig.stats()
     reload_text(rig, good)
     rig.advance(1.0)
     assert rig.condition("ConfigValid").status
     assert not rig.runtime.wants.is_open(reloaded)
-    assert (rig.open_generations(), rig.verdict("ops").fresh) == ((), True)
+    assert (rig.open_generations(), rig.answer("ops").fresh) == ((), True)
     assert not rig.since(before).keys() & {"provider_checks", "sweeps"}, "it says what was known"
 
 

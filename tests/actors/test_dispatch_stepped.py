@@ -267,35 +267,35 @@ def test_reads_are_done_by_steps_and_deliver_outcomes() -> None:
     outcomes: list[ReadOutcome] = []
     stepped.read(job("a", outcomes))
     stepped.read(job("b", outcomes))
-    assert list(stepped.reads) == ["a", "b"]
-    stepped.finish_read("b")
+    assert list(stepped.sources.waiting) == ["a", "b"]
+    stepped.sources.finish("b")
     stepped.run_until_idle()
     assert [(outcome.source, outcome.value, outcome.failure) for outcome in outcomes] == [
         ("b", "facts of b", Failure.OK),
         ("a", "facts of a", Failure.OK),
     ]
     with pytest.raises(LookupError, match="no read of 'a'"):
-        stepped.finish_read("a")
+        stepped.sources.finish("a")
 
 
 def test_a_held_source_hangs_until_it_is_released_or_overruns() -> None:
     """Held reads don't move; released in time they are done, else they overrun at their deadline, once."""
     stepped = SteppedDispatcher()
     outcomes: list[ReadOutcome] = []
-    stepped.hold("slow")
+    stepped.sources.hold("slow")
     stepped.read(job("slow", outcomes))
     stepped.read(job("quick", outcomes))
     stepped.advance(4.0)
     assert [outcome.source for outcome in outcomes] == ["quick"]
-    stepped.release("slow")
+    stepped.sources.release("slow")
     stepped.run_until_idle()
     assert [outcome.failure for outcome in outcomes] == [Failure.OK, Failure.OK]
-    stepped.hold("slow")
+    stepped.sources.hold("slow")
     stepped.read(job("slow", outcomes))
     stepped.advance(100.0)
     assert outcomes[2].failure is Failure.OVERRAN
     assert outcomes[2].took_s == 5.0
-    assert stepped.reads == {}
+    assert stepped.sources.waiting == {}
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_a_read_can_be_made_to_fail(error: BaseException | Failure, failure: Fai
     stepped = SteppedDispatcher()
     outcomes: list[ReadOutcome] = []
     stepped.read(job("a", outcomes))
-    stepped.fail_read("a", error)
+    stepped.sources.fail("a", error)
     assert [(outcome.failure, outcome.error, outcome.value) for outcome in outcomes] == [(failure, text, None)]
 
 
@@ -330,7 +330,7 @@ def test_actors_are_stopped_at_once_and_in_order() -> None:
     assert deaths == [("b", STOPPED), ("a", STOPPED)]
     assert stepped.stats().dropped_messages == 1
     outcomes: list[ReadOutcome] = []
-    stepped.hold("slow")
+    stepped.sources.hold("slow")
     stepped.read(job("slow", outcomes))
     report = stepped.stop()
     assert (report.live_actors, report.blocking_sources) == (("c",), ("slow",))

@@ -63,20 +63,20 @@ def wish(rig: Rig, scope: Scope, reread: Reread = Reread.NOTHING, generation: An
 def test_a_failure_patches_before_the_sweep(rig: Rig) -> None:
     """The map shows a refusal as soon as it is reported, before any actor was asked for a check."""
     sweeps, reads = len(rig.handled(SweepAgent)), rig.stats().store_reads
-    rig.report_failure(agent_id="ops")
+    rig.refuse(agent_id="ops")
     rig.step_until(lambda: rig.handled(LedgerChanged))
     assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
     assert (len(rig.handled(SweepAgent)), rig.stats().store_reads) == (sweeps, reads)
-    assert rig.verdict().presence
-    assert not rig.verdict().fresh, "the check is still to come"
-    rig.run()
-    assert rig.verdict().fresh
+    assert rig.answer().presence
+    assert not rig.answer().fresh, "the check is still to come"
+    rig.run_until_idle()
+    assert rig.answer().fresh
     assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
 
 
 def test_a_failure_overtakes_what_waits(rig: Rig) -> None:
     """A refusal is applied before the messages that came before it."""
-    rig.report_failure()
+    rig.refuse()
     for _ in range(100):
         rig.to_warmer(wish(rig, Scope.provider("zai")))
     rig.dispatcher.step_actor("failure-listener")
@@ -89,7 +89,7 @@ def test_a_late_sweep_cannot_bring_back_what_was_refused(rig: Rig) -> None:
     """A sweep that began before the refusal is published without the cells that it doesn't know the newest of."""
     rig.to_warmer(wish(rig, Scope.everything(), Reread.STORES))
     rig.step_until(lambda: len(rig.pending(SweepAgent)) == 4)
-    rig.report_failure()
+    rig.refuse()
     rig.dispatcher.step_actor("failure-listener")
     rig.dispatcher.step_actor("warmer")
     assert rig.state() == "rejected"
@@ -109,8 +109,8 @@ def test_no_interleaving_brings_back_what_was_refused(make_rig: MakeRig, seed: i
     rig.files.write_providers(acme=custom())
     rig.warm()
     rig.to_warmer(wish(rig, Scope.everything(), Reread.STORES))
-    rig.events.reload_config()
-    rig.report_failure(agent_id="ops")
+    rig.reload_config()
+    rig.refuse(agent_id="ops")
     rig.to_warmer(wish(rig, Scope.provider("openai")))
     rig.touch_all(run=False)
     hidden = False
@@ -125,7 +125,7 @@ def test_no_interleaving_brings_back_what_was_refused(make_rig: MakeRig, seed: i
 
 def test_a_failure_that_was_asked_for_early_and_comes_late_hides_all_the_same(rig: Rig) -> None:
     """A newer attempt that was published meanwhile doesn't protect a credential from an older report."""
-    rig.report_failure()
+    rig.refuse()
     later = wish(rig, Scope.everything())
     rig.to_warmer(later)
     while any(isinstance(message, WarmScope | SweepAgent) for _, message in rig.dispatcher.pending()):
@@ -137,21 +137,21 @@ def test_a_failure_that_was_asked_for_early_and_comes_late_hides_all_the_same(ri
     published = rig.auth().verdict("openai")
     assert (published.state, published.generation) == ("usable", later.generation)
     assert rig.pending(ReportFailure)
-    assert (rig.state(), rig.verdict().generation) == ("rejected", later.generation)
-    rig.run()
+    assert (rig.state(), rig.answer().generation) == ("rejected", later.generation)
+    rig.run_until_idle()
     assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
-    assert rig.verdict().generation == later.generation, "what a cell has an answer to only grows"
+    assert rig.answer().generation == later.generation, "what a cell has an answer to only grows"
 
 
 def test_an_inherited_profile_fails_for_all_who_see_its_store(rig: Rig) -> None:
     """A failure belongs to the store that holds the secret; a profile of one's own with that name is another one."""
-    rig.report_failure(agent_id="lab")
-    rig.run()
+    rig.refuse(agent_id="lab")
+    rig.run_until_idle()
     assert states(rig) == {"main": "rejected", "ops": "rejected", "lab": "rejected", "own": "usable"}
-    rig.report_success(agent_id="lab")
+    rig.accept(agent_id="lab")
     rig.advance(1.0)
-    rig.report_failure(agent_id="own")
-    rig.run()
+    rig.refuse(agent_id="own")
+    rig.run_until_idle()
     assert states(rig) == {"main": "usable", "ops": "usable", "lab": "usable", "own": "rejected"}
 
 
@@ -160,12 +160,12 @@ def test_a_failure_of_a_configured_key_hides_it_for_all(make_rig: MakeRig) -> No
     rig = make_rig("main", "ops")
     rig.files.write_providers(acme=custom())
     rig.warm()
-    evidence = rig.verdict("ops", "acme").evidence
+    evidence = rig.answer("ops", "acme").evidence
     assert evidence is not None
-    rig.report_failure(evidence.id, agent_id="ops")
+    rig.refuse(evidence.id, agent_id="ops")
     rig.step_until(lambda: rig.handled(LedgerChanged))
     assert {rig.state(agent, "acme") for agent in ("main", "ops")} == {"rejected"}
-    rig.run()
+    rig.run_until_idle()
     assert {rig.state(agent, "acme") for agent in ("main", "ops")} == {"rejected"}
 
 
@@ -178,7 +178,7 @@ def test_a_window_from_another_process_is_not_undone_by_a_late_sweep(rig: Rig) -
     rig.files.write_usage(openai__work=rest)
     rig.touch(rig.store(), run=False)
     rig.dispatcher.step_actor("warmer")
-    rig.dispatcher.finish_read(rig.store())
+    rig.sources.finish(rig.store())
     rig.dispatcher.step_actor("warmer")
     assert rig.state("ops") == "cooldown"
     while rig.dispatcher.step():
@@ -192,7 +192,7 @@ def test_a_thousand_failures_in_a_second_cost_two_checks_at_most(rig: Rig) -> No
     """One provider of the agents that see the store is checked, once or twice; no other provider is."""
     before, sweeps = rig.stats(), len(rig.handled(SweepAgent))
     for _ in range(1000):
-        rig.report_failure("zai:me")
+        rig.refuse("zai:me")
         rig.advance(0.001)
     rig.advance(0.2)
     counted = rig.since(before)
@@ -209,23 +209,23 @@ def test_a_thousand_failures_in_a_second_cost_two_checks_at_most(rig: Rig) -> No
 def test_concurrent_failures_count_once(rig: Rig) -> None:
     """Requests that were under way together and are all refused are one offence: the window doesn't grow."""
     for _ in range(10):
-        rig.report_failure(reason="rate_limit")
-    rig.run()
-    until = rig.verdict().valid_until
+        rig.refuse(reason="rate_limit")
+    rig.run_until_idle()
+    until = rig.answer().valid_until
     assert until == pytest.approx(rig.clock.epoch() + 30.0, abs=0.01)
     rig.advance(1.0)
-    rig.report_failure(reason="rate_limit")
-    rig.run()
-    assert rig.verdict().valid_until == until
-    assert rig.verdict().fresh
+    rig.refuse(reason="rate_limit")
+    rig.run_until_idle()
+    assert rig.answer().valid_until == until
+    assert rig.answer().fresh
 
 
 def test_what_says_nothing_of_a_credential_changes_nothing(rig: Rig) -> None:
     """A malformed request and an unknown profile are answered without a publication."""
     before = rig.stats()
-    rig.report_failure(reason="format")
-    rig.report_failure("nobody:knows")
-    rig.run()
+    rig.refuse(reason="format")
+    rig.refuse("nobody:knows")
+    rig.run_until_idle()
     assert rig.open_generations() == ()
     assert rig.since(before) == {"failures_reported": 2}
 
@@ -235,9 +235,9 @@ def test_what_says_nothing_of_a_credential_changes_nothing(rig: Rig) -> None:
 
 def test_the_end_of_a_window_is_an_event_at_exactly_that_time(rig: Rig) -> None:
     """A rest ends with one alarm, and nobody looks at it before: usable, half-open, within a millisecond."""
-    rig.report_failure(reason="rate_limit")
+    rig.refuse(reason="rate_limit")
     rig.advance(1.0)
-    ends = rig.verdict().valid_until
+    ends = rig.answer().valid_until
     assert ends is not None
     assert rig.state() == "cooldown"
     handled, before = len(rig.dispatcher.history), rig.stats()
@@ -247,7 +247,7 @@ def test_the_end_of_a_window_is_an_event_at_exactly_that_time(rig: Rig) -> None:
     assert rig.state() == "cooldown"
     rig.advance(0.002)
     assert states(rig) == {"main": "usable", "ops": "usable", "lab": "usable", "own": "usable"}
-    assert "half-open" in rig.verdict("ops").reason
+    assert "half-open" in rig.answer("ops").reason
     assert len(rig.handled(TimePassed)) == 1
     assert rig.since(before)["alarms"] == 1
     assert rig.since(before)["sweeps"] == 3
@@ -260,9 +260,9 @@ def test_a_window_that_was_never_written_ends_too(make_rig: MakeRig) -> None:
     rig = make_rig("main")
     rig.files.write_providers(acme=custom())
     rig.warm()
-    evidence = rig.verdict("main", "acme").evidence
+    evidence = rig.answer("main", "acme").evidence
     assert evidence is not None
-    rig.report_failure(evidence.id, "rate_limit")
+    rig.refuse(evidence.id, "rate_limit")
     rig.advance(29.0)
     assert rig.state("main", "acme") == "cooldown"
     rig.advance(1.1)
@@ -272,9 +272,9 @@ def test_a_window_that_was_never_written_ends_too(make_rig: MakeRig) -> None:
 
 def test_windows_end_one_after_the_other(rig: Rig) -> None:
     """Each of several rests ends at its own time, without the others being folded as of an earlier moment."""
-    rig.report_failure(reason="rate_limit")
+    rig.refuse(reason="rate_limit")
     rig.advance(10.0)
-    rig.report_failure("zai:me", "overloaded")
+    rig.refuse("zai:me", "overloaded")
     rig.advance(19.0)
     assert (rig.state(), rig.state("main", "zai")) == ("cooldown", "cooldown")
     rig.advance(1.1)
@@ -287,18 +287,18 @@ def test_another_secret_comes_back(rig: Rig) -> None:
     """A new key under the same name was refused by nobody, whatever the disk says of the old one; its own failures
     count.
     """
-    rig.report_failure()
+    rig.refuse()
     rig.advance(1.0)
     rig.files.write_profiles(openai__work=api_key("openai", "new"), zai__me=api_key("zai"))
     rig.touch(rig.store())
     assert WORK in rig.files.usage_path().read_text(), "what was written of the old key is not held against the new one"
     for _ in range(3):
-        assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", True)
+        assert (rig.state("ops"), rig.answer("ops").fresh) == ("usable", True)
         rig.touch_all()
-    rig.report_failure(agent_id="ops")
+    rig.refuse(agent_id="ops")
     rig.advance(1.0)
     assert rig.state("ops") == "rejected", "a refusal of the new one counts"
-    rig.events.recheck()
+    rig.recheck()
     rig.advance(1.0)
     assert rig.state("ops") == "usable"
     now_ms = int(rig.clock.epoch() * 1000)
@@ -310,36 +310,36 @@ def test_another_secret_comes_back(rig: Rig) -> None:
 
 def test_a_success_clears(rig: Rig) -> None:
     """A served request ends a rest at once, before any check."""
-    rig.report_failure(reason="rate_limit")
+    rig.refuse(reason="rate_limit")
     rig.advance(1.0)
     sweeps = len(rig.handled(SweepAgent))
-    rig.report_success()
+    rig.accept()
     rig.step_until(lambda: rig.state() == "usable")
     assert len(rig.handled(SweepAgent)) == sweeps
-    rig.run()
+    rig.run_until_idle()
     assert states(rig)["ops"] == "usable"
 
 
 def test_an_older_success_clears_nothing(rig: Rig) -> None:
     """A request that was served before the refusal and reported after it proves nothing."""
-    rig.report_failure()
-    rig.run()
+    rig.refuse()
+    rig.run_until_idle()
     rig.clock.jump_epoch(-10.0)
-    generation = rig.report_success()
+    generation = rig.accept()
     rig.clock.jump_epoch(10.0)
-    rig.run()
+    rig.run_until_idle()
     assert rig.state() == "rejected"
     assert not rig.runtime.wants.is_open(generation)
 
 
 def test_a_recheck_forgives(rig: Rig) -> None:
     """A person who says recheck gets every credential of the scope tried again, and those of no other."""
-    rig.report_failure()
-    rig.report_failure("zai:me")
+    rig.refuse()
+    rig.refuse("zai:me")
     rig.advance(1.0)
     assert (rig.state(), rig.state("main", "zai")) == ("rejected", "rejected")
-    generation = rig.events.recheck("openai")
-    rig.run()
+    generation = rig.recheck("openai")
+    rig.run_until_idle()
     assert (rig.state(), rig.state("ops"), rig.state("lab")) == ("usable", "usable", "usable")
     assert rig.state("main", "zai") == "rejected"
     assert not rig.runtime.wants.is_open(generation)
@@ -347,33 +347,33 @@ def test_a_recheck_forgives(rig: Rig) -> None:
 
 def test_a_recheck_forgives_what_failed_this_very_moment(rig: Rig) -> None:
     """The wish of a person is newer than what it is about, within one millisecond and by a clock that goes back."""
-    rig.report_failure(reason="billing")
-    rig.events.recheck()
+    rig.refuse(reason="billing")
+    rig.recheck()
     rig.clock.jump_epoch(-40.0)
     rig.advance(1.0)
     assert rig.state() == "usable"
     rig.advance(100.0)
     rig.touch(rig.store())
     assert rig.state() == "usable", "though the disk still says what it said"
-    rig.report_failure(reason="billing")
-    rig.run()
+    rig.refuse(reason="billing")
+    rig.run_until_idle()
     assert rig.state() == "disabled", "and the next failure counts"
 
 
 def test_a_recheck_stays_open_for_all_that_it_asked_for(rig: Rig) -> None:
     """What a recheck forgives at once doesn't answer it: all of its cells are not fresh until they were checked."""
-    rig.report_failure()
+    rig.refuse()
     rig.advance(1.0)
-    rig.dispatcher.hold(rig.store())
-    generation = rig.events.recheck()
-    rig.run()
+    rig.sources.hold(rig.store())
+    generation = rig.recheck()
+    rig.run_until_idle()
     assert rig.handled(ForgiveScope)
     assert rig.state() == "usable"
-    assert not rig.verdict("ops", "zai").fresh
+    assert not rig.answer("ops", "zai").fresh
     assert rig.runtime.wants.is_open(generation)
-    rig.dispatcher.release(rig.store())
+    rig.sources.release(rig.store())
     rig.advance(0.2)
-    assert rig.verdict("ops", "zai").fresh
+    assert rig.answer("ops", "zai").fresh
     assert rig.open_generations() == ()
 
 
@@ -382,8 +382,8 @@ def test_a_recheck_stays_open_for_all_that_it_asked_for(rig: Rig) -> None:
 
 def test_our_own_write_causes_no_check(rig: Rig) -> None:
     """Usage that we write ourselves comes back as a hint and changes nothing: it can't start a loop."""
-    rig.report_failure(reason="rate_limit")
-    rig.run()
+    rig.refuse(reason="rate_limit")
+    rig.run_until_idle()
     before = rig.stats()
     rig.advance(rig.settings.usage_flush_s + 0.01)
     assert len(rig.handled(UsageWritten)) == 1
@@ -400,23 +400,23 @@ def test_our_own_write_causes_no_check(rig: Rig) -> None:
 def test_reports_of_one_store_are_written_together(rig: Rig) -> None:
     """Many reports are one write."""
     for _ in range(20):
-        rig.report_failure(reason="rate_limit")
-        rig.report_success()
-        rig.report_failure("zai:me", "rate_limit")
+        rig.refuse(reason="rate_limit")
+        rig.accept()
+        rig.refuse("zai:me", "rate_limit")
     rig.advance(1.0)
     assert len(rig.handled(UsageWritten)) == 1
 
 
 def test_a_refusal_outlives_a_config_reload(rig: Rig) -> None:
     """Reading everything again brings no refused credential back."""
-    rig.report_failure()
-    rig.run()
+    rig.refuse()
+    rig.run_until_idle()
     rig.files.write_providers(acme=custom())
-    rig.events.reload_config()
-    rig.run()
+    rig.reload_config()
+    rig.run_until_idle()
     rig.touch_all()
     rig.touch(HOME_SOURCE)
-    assert rig.verdict("ops").state is State.REJECTED
+    assert rig.answer("ops").state is State.REJECTED
 
 
 # ---------------------------------------------------------------------------------------- successes that clear nothing
@@ -426,8 +426,8 @@ def test_successes_of_a_healthy_profile_cost_no_check_and_no_publication(rig: Ri
     """A success that clears nothing is only written down: lastUsed and lastGood, once."""
     before, shown = rig.stats(), len(rig.published)
     for _ in range(100):
-        rig.report_success(agent_id="ops")
-    rig.run()
+        rig.accept(agent_id="ops")
+    rig.run_until_idle()
     assert rig.since(before) == {"successes_reported": 100}
     assert len(rig.published) == shown
     assert not rig.handled(LedgerChanged)
@@ -441,12 +441,12 @@ def test_successes_of_a_healthy_profile_cost_no_check_and_no_publication(rig: Ri
 
 def test_a_success_after_a_rest_that_is_over_clears_it(rig: Rig) -> None:
     """Half-open is a state to come back from: the success that ends it is shown."""
-    rig.report_failure(reason="rate_limit")
+    rig.refuse(reason="rate_limit")
     rig.advance(31.0)
-    assert "half-open" in rig.verdict().reason
-    rig.report_success()
+    assert "half-open" in rig.answer().reason
+    rig.accept()
     rig.advance(1.0)
-    assert (rig.state(), "half-open" in rig.verdict().reason) == ("usable", False)
+    assert (rig.state(), "half-open" in rig.answer().reason) == ("usable", False)
 
 
 def test_a_clock_that_was_wrong_blocks_no_recovery(rig: Rig) -> None:
@@ -456,7 +456,7 @@ def test_a_clock_that_was_wrong_blocks_no_recovery(rig: Rig) -> None:
     rig.files.write_usage(openai__work=later)
     rig.touch(rig.store())
     assert rig.state("ops") == "rejected"
-    rig.report_success()
+    rig.accept()
     rig.advance(1.0)
     assert rig.state("ops") == "usable"
     assert "cooldownUntil" not in json.loads(rig.files.usage_path().read_text())["usageStats"][WORK]
@@ -469,11 +469,11 @@ def test_a_refusal_that_comes_before_the_first_publication_counts(make_rig: Make
     """A report for an agent that isn't published yet waits for it."""
     rig = make_rig("main")
     rig.files.write_profiles(openai__work=api_key("openai"))
-    rig.begin()
-    generation = rig.report_failure()
+    rig.start()
+    generation = rig.refuse()
     assert rig.dispatcher.step_actor("failure-listener")
-    assert not rig.map.agents
-    rig.warm_up()
+    assert not rig.published_agents
+    rig.warm()
     rig.advance(0.1)
     assert rig.state() == "rejected"
     assert not rig.runtime.wants.is_open(generation)
@@ -483,8 +483,8 @@ def test_a_refusal_that_comes_before_the_first_publication_counts(make_rig: Make
 def test_a_report_before_the_config_is_read_is_answered_in_the_end(make_rig: MakeRig) -> None:
     """An early report waits for ten seconds, and only so many of them do."""
     rig = make_rig("main")
-    rig.dispatcher.hold(HOME_SOURCE)
-    rig.begin()
+    rig.sources.hold(HOME_SOURCE)
+    rig.start()
     listener = rig.ref("failure-listener")
     made = [
         ReportSuccess(
@@ -499,7 +499,7 @@ def test_a_report_before_the_config_is_read_is_answered_in_the_end(make_rig: Mak
     ]
     for message in made:
         rig.dispatcher.inject(listener, message)
-    rig.run()
+    rig.run_until_idle()
     still = [message for message in made if rig.runtime.wants.is_open(message.generation)]
     assert still == made[5:]
     rig.advance(9.0)
@@ -510,8 +510,8 @@ def test_a_report_before_the_config_is_read_is_answered_in_the_end(make_rig: Mak
 
 def test_a_report_for_an_agent_that_the_config_has_not_is_answered_at_once(rig: Rig) -> None:
     """Nobody waits for an agent that will never be published."""
-    generation = rig.report_failure(agent_id="nobody")
-    rig.run()
+    generation = rig.refuse(agent_id="nobody")
+    rig.run_until_idle()
     assert not rig.runtime.wants.is_open(generation)
 
 
@@ -521,8 +521,10 @@ def test_a_failure_that_is_reported_before_the_agent_is_published_counts_from_it
     """It is answered by its own check, not by the first warm."""
     rig = make_rig("main", "ops")
     rig.files.write_profiles(openai__work=api_key("openai"))
-    generation = rig.report_failure()
-    rig.begin()
+    rig._started = True  # as between `start` and the first move of the supervisor's thread
+    generation = rig.refuse()
+    rig._started = False
+    rig.start()
     rig.advance(0.2)
     assert rig.state() == "rejected"
     assert rig.state("ops") == "rejected"
@@ -547,10 +549,10 @@ def test_a_report_that_fails_its_handler_is_answered(make_rig: MakeRig) -> None:
         cause_at=rig.clock.monotonic(),
     )
     rig.dispatcher.inject(rig.ref("failure-listener"), bad)
-    rig.run()
+    rig.run_until_idle()
     assert not rig.runtime.wants.is_open(generation)
-    rig.report_failure()
-    rig.run()
+    rig.refuse()
+    rig.run_until_idle()
     assert rig.state() == "rejected"
 
 
@@ -560,15 +562,15 @@ def test_a_report_that_fails_its_handler_is_answered(make_rig: MakeRig) -> None:
 def test_usage_that_could_not_be_written_is_written_later(rig: Rig) -> None:
     """However often a write fails, what it took is written with what came since, and health says so meanwhile."""
     source = f"usage:{rig.files.agent_dir()}"
-    rig.dispatcher.hold(source)
-    rig.report_failure(reason="billing")
+    rig.sources.hold(source)
+    rig.refuse(reason="billing")
     for tries in range(7):
         rig.advance(rig.settings.usage_flush_s * 2**tries + 0.01)
-        rig.dispatcher.fail_read(source, StoreReadOnlyError("the disk is full"))
-        rig.run()
+        rig.sources.fail(source, StoreReadOnlyError("the disk is full"))
+        rig.run_until_idle()
         assert not rig.condition("UsagePersisted").status
-    rig.report_failure("zai:me", "billing")
-    rig.dispatcher.release(source)
+    rig.refuse("zai:me", "billing")
+    rig.sources.release(source)
     rig.advance(60.0)
     stats = json.loads(rig.files.usage_path().read_text())["usageStats"]
     assert stats[WORK]["disabledReason"] == stats["zai:me"]["disabledReason"] == "billing"
@@ -578,14 +580,14 @@ def test_usage_that_could_not_be_written_is_written_later(rig: Rig) -> None:
 def test_a_flush_writes_what_came_during_a_write_at_once(rig: Rig) -> None:
     """A stop waits for no gathering: a second write follows the first immediately."""
     source = f"usage:{rig.files.agent_dir()}"
-    rig.dispatcher.hold(source)
-    rig.report_failure(reason="billing")
+    rig.sources.hold(source)
+    rig.refuse(reason="billing")
     rig.advance(rig.settings.usage_flush_s + 0.01)
-    rig.report_failure("zai:me", "billing")
+    rig.refuse("zai:me", "billing")
     rig.dispatcher.inject(rig.ref("failure-listener"), FlushUsage())
-    rig.run()
-    rig.dispatcher.release(source)
-    rig.run()
+    rig.run_until_idle()
+    rig.sources.release(source)
+    rig.run_until_idle()
     assert set(json.loads(rig.files.usage_path().read_text())["usageStats"]) == {WORK, "zai:me"}
     assert rig.runtime._flushed.is_set()
 
@@ -593,14 +595,14 @@ def test_a_flush_writes_what_came_during_a_write_at_once(rig: Rig) -> None:
 def test_a_flush_gives_up_on_a_store_that_cannot_be_written(rig: Rig) -> None:
     """A stop is not held up by a write that fails."""
     source = f"usage:{rig.files.agent_dir()}"
-    rig.dispatcher.hold(source)
-    rig.report_failure(reason="billing")
-    rig.run()
+    rig.sources.hold(source)
+    rig.refuse(reason="billing")
+    rig.run_until_idle()
     rig.dispatcher.inject(rig.ref("failure-listener"), FlushUsage())
-    rig.run()
+    rig.run_until_idle()
     assert not rig.runtime._flushed.is_set()
-    rig.dispatcher.fail_read(source, StoreReadOnlyError("the disk is full"))
-    rig.run()
+    rig.sources.fail(source, StoreReadOnlyError("the disk is full"))
+    rig.run_until_idle()
     assert rig.runtime._flushed.is_set()
 
 
@@ -608,20 +610,20 @@ def test_a_storm_of_mixed_reasons_costs_two_checks_at_most(rig: Rig) -> None:
     """Whatever the reasons are, failures inside a window that stays as it is are counted, and that is all."""
     before = rig.stats()
     for number in range(1000):
-        rig.report_failure(reason=("rate_limit", "timeout", "overloaded")[number % 3])
-        rig.run()
+        rig.refuse(reason=("rate_limit", "timeout", "overloaded")[number % 3])
+        rig.run_until_idle()
     counted = rig.since(before)
     assert counted["failures_reported"] == 1000
-    assert counted["provider_checks"] <= 2 * len(rig.map.agents) * 4
+    assert counted["provider_checks"] <= 2 * len(rig.published_agents) * 4
     assert rig.state() == "cooldown"
     assert not rig.open_generations()
 
 
 def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
     """A rate limit that comes back after a refusal, within its window, leaves the credential refused."""
-    rig.report_failure(reason="auth")
+    rig.refuse(reason="auth")
     rig.advance(1.0)
-    rig.report_failure(reason="rate_limit")
+    rig.refuse(reason="rate_limit")
     rig.advance(1.0)
     rig.touch(rig.store())
     assert rig.state() == "rejected"
@@ -630,7 +632,7 @@ def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
 def test_usage_of_a_store_that_is_gone_is_forgotten(rig: Rig) -> None:
     """What waits to be written into an agent dir that was removed is no trouble for ever."""
     shutil.rmtree(rig.files.agent_dir())
-    rig.report_failure(reason="rate_limit")
+    rig.refuse(reason="rate_limit")
     rig.advance(60.0)
     found = rig.runtime.conditions.health().condition("UsagePersisted")
     assert found is None or found.status
@@ -642,14 +644,14 @@ def test_usage_of_a_store_that_is_gone_is_forgotten(rig: Rig) -> None:
 @pytest.mark.parametrize("reason", ["auth", "auth_permanent", "session_expired", "billing"])
 def test_a_proven_failure_counts_for_its_reporter_when_the_call_returns(rig: Rig, reason: str) -> None:
     """No message has been handled yet; the others hear of it by the publication, which says the same."""
-    assert rig.events.has_auth("openai", agent_id="lab")
-    generation = rig.report_failure(reason=reason, agent_id="lab")
-    told = rig.verdict("lab")
-    assert not rig.events.has_auth("openai", agent_id="lab")
+    assert rig.has_auth("openai", agent_id="lab")
+    generation = rig.refuse(reason=reason, agent_id="lab")
+    told = rig.answer("lab")
+    assert not rig.has_auth("openai", agent_id="lab")
     assert (told.has_auth, told.fresh, told.generation) == (False, False, generation)
     assert rig.state("ops") == "usable"
-    rig.run()
-    after = rig.verdict("lab")
+    rig.run_until_idle()
+    after = rig.answer("lab")
     assert (after.state, after.reason, after.evidence, after.shadowed) == (
         told.state,
         told.reason,
@@ -664,23 +666,23 @@ def test_a_proven_failure_counts_for_its_reporter_when_the_call_returns(rig: Rig
 @pytest.mark.parametrize("reason", ["rate_limit", "timeout", "format", "model_not_found", "server_error"])
 def test_other_failures_wait_for_the_publication(rig: Rig, reason: str) -> None:
     """What doesn't prove a credential bad hides nothing, so nothing is shown before the map has it."""
-    rig.report_failure(reason=reason)
+    rig.refuse(reason=reason)
     assert not rig.runtime.struck.cells
-    assert rig.events.has_auth("openai")
-    rig.run()
-    assert rig.events.has_auth("openai")
+    assert rig.has_auth("openai")
+    rig.run_until_idle()
+    assert rig.has_auth("openai")
 
 
 def test_a_success_right_after_a_failure_is_not_hidden_by_it(rig: Rig) -> None:
     """The newer evidence wins before anything is published, and after it."""
-    rig.report_failure()
+    rig.refuse()
     rig.advance(0.0)
-    rig.report_failure("openai:work", "billing")
-    rig.report_success()
+    rig.refuse("openai:work", "billing")
+    rig.accept()
     assert not rig.runtime.struck.cells
     rig.advance(2.0)
-    rig.report_success()
-    rig.run()
+    rig.accept()
+    rig.run_until_idle()
     assert rig.state() == "usable"
 
 
@@ -689,14 +691,14 @@ def test_what_is_shown_early_never_outlives_its_attempt(make_rig: MakeRig, seed:
     """Whatever the order in which messages are handled, nothing stays before the map once all is answered."""
     rig = make_rig("main", "ops", seed=seed)
     rig.files.write_profiles(openai__work=api_key("openai"), openai__spare=api_key("openai", "spare"))
-    rig.begin()
-    rig.run()
+    rig.start()
+    rig.run_until_idle()
     for reason in ("auth", "billing", "auth"):
-        rig.report_failure(reason=reason)
-        rig.report_failure("openai:spare", reason, agent_id="ops")
+        rig.refuse(reason=reason)
+        rig.refuse("openai:spare", reason, agent_id="ops")
         rig.dispatcher.step()
-    assert not rig.events.has_auth("openai", agent_id="main") or rig.verdict().evidence.id == "openai:spare"
-    rig.run()
+    assert not rig.has_auth("openai", agent_id="main") or rig.answer().evidence.id == "openai:spare"
+    rig.run_until_idle()
     assert not rig.runtime.struck.cells
     assert {rig.state("main"), rig.state("ops")} <= {"rejected", "disabled"}
 
@@ -706,11 +708,11 @@ def test_a_second_report_takes_nothing_back_that_the_first_has_proved(make_rig: 
     rig = make_rig("main")
     rig.files.write_profiles(openai__work=api_key("openai"), openai__spare=api_key("openai", "spare"))
     rig.warm()
-    rig.report_failure()
-    assert rig.events.has_auth("openai"), "by the other one"
-    rig.report_failure("openai:spare")
-    assert not rig.events.has_auth("openai")
-    rig.run()
+    rig.refuse()
+    assert rig.has_auth("openai"), "by the other one"
+    rig.refuse("openai:spare")
+    assert not rig.has_auth("openai")
+    rig.run_until_idle()
     assert rig.state() == "rejected"
 
 
@@ -719,12 +721,12 @@ def test_a_success_of_another_credential_takes_nothing_back(make_rig: MakeRig) -
     rig = make_rig("main", "ops")
     rig.files.write_profiles(openai__work=api_key("openai"), zai__me=api_key("zai"))
     rig.warm()
-    rig.report_failure()
-    rig.report_success("zai:me")
-    rig.report_success("zai:me", agent_id="ops")
-    rig.events.recheck("zai")
-    assert not rig.events.has_auth("openai")
-    rig.run()
+    rig.refuse()
+    rig.accept("zai:me")
+    rig.accept("zai:me", agent_id="ops")
+    rig.recheck("zai")
+    assert not rig.has_auth("openai")
+    rig.run_until_idle()
     assert rig.state() == "rejected"
 
 
@@ -733,11 +735,11 @@ def test_usage_that_waits_to_be_written_overtakes_no_removal(make_rig: MakeRig) 
     rig = make_rig("main", usage_flush_s=0.2)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.warm()
-    rig.report_failure(reason="billing")
-    rig.run()
+    rig.refuse(reason="billing")
+    rig.run_until_idle()
     listener = rig.ref("failure-listener")
     store = StoreId(str(rig.files.agent_dir()))
-    rig.report_failure(reason="auth")
+    rig.refuse(reason="auth")
     rig.dispatcher.inject(listener, UsageDue(store=store))
     forget = ForgetUsage(made_at=rig.clock.monotonic(), store=store, profiles=("openai:work",))
     rig.dispatcher.inject(listener, forget)

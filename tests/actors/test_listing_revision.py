@@ -17,15 +17,15 @@ def rig(make_rig: MakeRig) -> Rig:
 
 def listed(rig: Rig, agent: str = "ops") -> list[str]:
     """Return the models of the configured provider that an agent is listed."""
-    return [row.id for row in rig.events.models(agent_id=agent, provider="acme").rows]
+    return [row.id for row in rig.models(agent_id=agent, provider="acme").rows]
 
 
 def test_another_model_is_another_revision_and_no_check(rig: Rig) -> None:
     """A model row that is added shows with a new revision of every agent that it is listed to; nothing is checked."""
-    before, stats = rig.events.models(agent_id="ops"), rig.stats()
+    before, stats = rig.models(agent_id="ops"), rig.stats()
     rig.files.write_providers(acme=custom(models=[{"id": "acme-1"}, {"id": "acme-2"}]))
     rig.touch(HOME_SOURCE)
-    after = rig.events.models(agent_id="ops")
+    after = rig.models(agent_id="ops")
     assert listed(rig) == ["acme/acme-1", "acme/acme-2"]
     assert after.revision == before.revision + 1 == rig.auth("ops").revision
     assert rig.auth("main").revision > 1
@@ -59,9 +59,9 @@ def test_a_listing_goes_with_the_answers_that_are_published(rig: Rig) -> None:
     rig.files.write_providers(acme=custom(), bolt=custom("bolt"))
     rig.touch(HOME_SOURCE, run=False)
     for _ in range(200):
-        listing = rig.events.models(agent_id="ops")
+        listing = rig.models(agent_id="ops")
         assert seen.setdefault(listing.revision, [row.id for row in listing.rows]) == [row.id for row in listing.rows]
         if not rig.dispatcher.step():
             break
-    assert [row.id for row in rig.events.models(agent_id="ops", provider="bolt").rows] == ["bolt/bolt-1"]
+    assert [row.id for row in rig.models(agent_id="ops", provider="bolt").rows] == ["bolt/bolt-1"]
     assert len(seen) > 1

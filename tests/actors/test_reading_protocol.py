@@ -39,9 +39,9 @@ def test_a_torn_file_keeps_the_last_good_answer(rig: Rig) -> None:
     tear(rig)
     before = rig.stats()
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     for agent in ("main", "ops"):
-        verdict = rig.verdict(agent)
+        verdict = rig.answer(agent)
         assert (str(verdict.state), verdict.presence, verdict.fresh) == ("usable", True, False)
     assert not rig.condition("StoresReadable").status
     assert str(rig.files.profiles_path()) in rig.condition("StoresReadable").message
@@ -52,13 +52,13 @@ def test_a_torn_file_is_read_again_after_50_ms(rig: Rig) -> None:
     """Without any further event, a file that is whole again shows 50 ms later."""
     tear(rig)
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     rig.files.write_profiles(groq__me=api_key("groq"))
     rig.advance(rig.settings.torn_retry_s - 0.001)
     assert rig.state("ops", "groq") == "missing"
     rig.advance(0.002)
     assert (rig.state("ops", "groq"), rig.state("ops")) == ("usable", "missing")
-    assert rig.verdict("ops").fresh
+    assert rig.answer("ops").fresh
     assert rig.condition("StoresReadable").status
 
 
@@ -87,7 +87,7 @@ def test_a_hint_about_a_torn_file_is_followed_at_once(rig: Rig) -> None:
     rig.advance(120.0)
     rig.files.write_profiles(groq__me=api_key("groq"))
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     assert rig.state("ops", "groq") == "usable"
     waiting = [message for _, _, message in rig.dispatcher.alarms if isinstance(message, ReadDue)]
     assert waiting == [], "and the try that was due isn't made any more"
@@ -115,23 +115,23 @@ def test_a_store_that_cannot_be_read_at_first_is_unknown(make_rig: MakeRig) -> N
     rig = make_rig("main", "ops", "lab")
     rig.files.write_profiles(openai__work=api_key("openai"))
     tear(rig, "ops")
-    rig.begin().advance(0.04)
+    rig.start().advance(0.04)
     assert rig.runtime.warm.is_set()
-    verdict = rig.verdict("ops", "zai")
+    verdict = rig.answer("ops", "zai")
     assert (str(verdict.state), verdict.fresh) == ("unknown", False)
     assert "auth-profiles.json" in verdict.reason
     assert rig.state("ops") == "usable", "what it inherits is known"
-    assert (rig.state("lab", "zai"), rig.verdict("lab").fresh) == ("missing", True)
+    assert (rig.state("lab", "zai"), rig.answer("lab").fresh) == ("missing", True)
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
     rig.advance(0.02)
-    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+    assert (rig.state("ops", "zai"), rig.answer("ops", "zai").fresh) == ("usable", True)
 
 
 def test_a_failing_source_is_tried_for_ever_and_ever_more_slowly(make_rig: MakeRig) -> None:
     """The first try comes after 50 ms; pauses grow to the longest, with jitter, and never stop."""
     rig = make_rig("main")
     tear(rig)
-    rig.begin().run()
+    rig.start().run_until_idle()
     pauses = retry_delays(rig, rig.store(), 40)
     settings = rig.settings
     assert pauses[0] == pytest.approx(settings.torn_retry_s, abs=1e-6)
@@ -151,19 +151,19 @@ def test_an_event_before_the_first_config_is_answered_by_what_it_warms(make_rig:
     rig = make_rig("main", "ops")
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
     rig.files.replace(rig.files.path / "openclaw.json", "{ agents: {")
-    rig.begin()
-    rig.run()
-    asked = [rig.events.recheck("zai", agent_id="ops"), rig.events.reload_config(), rig.events.recheck()]
+    rig.start()
+    rig.run_until_idle()
+    asked = [rig.recheck("zai", agent_id="ops"), rig.reload_config(), rig.recheck()]
     rig.advance(1.0)
     assert set(asked) <= set(rig.open_generations())
-    rig.dispatcher.hold(rig.store("ops"))
+    rig.sources.hold(rig.store("ops"))
     rig.files.write_agents("main", "ops")
     rig.touch(HOME_SOURCE)
     assert set(asked) <= set(rig.open_generations()), "one agent is still to be swept"
-    rig.dispatcher.release(rig.store("ops"))
-    rig.run()
+    rig.sources.release(rig.store("ops"))
+    rig.run_until_idle()
     assert not rig.open_generations()
-    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+    assert (rig.state("ops", "zai"), rig.answer("ops", "zai").fresh) == ("usable", True)
 
 
 def test_the_health_tells_of_the_tries(rig: Rig) -> None:
@@ -183,10 +183,10 @@ def test_a_config_that_cannot_be_read_at_first_warms_nothing_and_recovers(make_r
     rig = make_rig("main", "ops")
     good = (rig.files.path / "openclaw.json").read_text()
     rig.files.replace(rig.files.path / "openclaw.json", "{ agents: ")
-    rig.begin().advance(30.0)
+    rig.start().advance(30.0)
     assert not rig.runtime.warm.is_set()
     assert not rig.condition("ConfigValid").status
-    assert not rig.map.agents
+    assert not rig.published_agents
     assert rig.stats().warms == 0
     assert len(rig.open_generations()) == 1
     rig.files.replace(rig.files.path / "openclaw.json", good)
@@ -230,7 +230,7 @@ def test_a_store_that_comes_back_with_another_key_shows_it_at_once(rig: Rig) -> 
     rig.advance(0.05)
     rig.files.write_profiles(groq__me=api_key("groq"))
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     assert (rig.state("ops", "groq"), rig.state("ops")) == ("usable", "missing")
 
 
@@ -242,7 +242,7 @@ def test_a_store_that_appears_is_a_login(rig: Rig) -> None:
     assert rig.state("ops", "zai") == "missing"
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
     rig.touch(rig.store("ops"), run=False)
-    rig.run()
+    rig.run_until_idle()
     assert rig.state("ops", "zai") == "usable"
 
 
@@ -251,42 +251,42 @@ def test_a_store_that_appears_is_a_login(rig: Rig) -> None:
 
 def test_an_overrun_keeps_the_last_good_answer_and_its_late_result_is_dropped(rig: Rig) -> None:
     """A reading that hangs is given up at its deadline: counted, not fresh, and what it finds later counts nothing."""
-    rig.dispatcher.hold(rig.store())
+    rig.sources.hold(rig.store())
     rig.touch(rig.store(), run=False)
-    rig.run()
-    hung = rig.dispatcher.reads[rig.store()][0]
+    rig.run_until_idle()
+    hung = rig.sources.waiting[rig.store()][0]
     rig.advance(rig.settings.source_deadline_s)
     assert rig.stats().deadline_overruns == 1
-    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", False)
+    assert (rig.state("ops"), rig.answer("ops").fresh) == ("usable", False)
     rig.files.write_profiles(groq__me=api_key("groq"))
     rig.to_warmer(SourceRead(source=rig.store(), ticket=2, reading=hung.read()))  # type: ignore[arg-type]
     discarded = rig.stats().discarded_results
-    rig.run()
+    rig.run_until_idle()
     assert rig.stats().discarded_results == discarded + 1
     assert rig.state("ops", "groq") == "missing"
-    rig.dispatcher.release(rig.store())
+    rig.sources.release(rig.store())
     rig.advance(10.0)
-    assert (rig.state("ops", "groq"), rig.verdict("ops").fresh) == ("usable", True)
+    assert (rig.state("ops", "groq"), rig.answer("ops").fresh) == ("usable", True)
 
 
 @pytest.mark.parametrize("failure", [Failure.OVERRAN, Failure.QUARANTINED, Failure.RAISED_EXIT, Failure.FAILED])
 def test_every_way_to_fail_keeps_the_last_good_map(rig: Rig, failure: Failure) -> None:
     """Whatever becomes of a warm's readings, the map stays as it was, and the next try makes it fresh again."""
     answers = rig.answers()
-    for source in rig.sources():
-        rig.dispatcher.hold(source)
-    rig.events.recheck()
-    rig.run()
-    for source in rig.sources():
-        rig.dispatcher.fail_read(source, failure)
+    for source in rig.read_sources():
+        rig.sources.hold(source)
+    rig.recheck()
+    rig.run_until_idle()
+    for source in rig.read_sources():
+        rig.sources.fail(source, failure)
     rig.advance(0.02)
     assert rig.answers() == answers
-    assert not rig.verdict().fresh
-    for source in rig.sources():
-        rig.dispatcher.release(source)
+    assert not rig.answer().fresh
+    for source in rig.read_sources():
+        rig.sources.release(source)
     rig.advance(0.05)
     assert rig.answers() == answers
-    assert rig.verdict().fresh
+    assert rig.answer().fresh
     assert rig.open_generations() == ()
 
 
@@ -297,25 +297,25 @@ def test_an_invalid_config_keeps_the_old_answers(rig: Rig) -> None:
     answers = rig.answers()
     rig.files.replace(rig.files.path / "openclaw.json", "{ models: [ ")
     rig.touch(HOME_SOURCE, run=False)
-    rig.run()
+    rig.run_until_idle()
     assert rig.answers() == answers
-    assert not rig.verdict("ops", "acme").fresh
+    assert not rig.answer("ops", "acme").fresh
     assert "openclaw.json" in rig.condition("ConfigValid").message
     rig.files.write_providers()
     rig.touch(HOME_SOURCE)
-    assert (rig.state("ops", "acme"), rig.verdict("ops", "acme").fresh) == ("missing", True)
+    assert (rig.state("ops", "acme"), rig.answer("ops", "acme").fresh) == ("missing", True)
     assert rig.condition("ConfigValid").status
 
 
 def test_a_login_that_breaks_concerns_its_provider_only(rig: Rig) -> None:
     """Another program's login that can't be read leaves all other providers fresh."""
-    rig.dispatcher.hold(CODEX)
+    rig.sources.hold(CODEX)
     rig.touch(CODEX, run=False)
-    rig.run()
-    rig.dispatcher.fail_read(CODEX, Failure.FAILED)
-    rig.run()
-    assert not rig.verdict("main", "openai-codex").fresh
-    assert rig.verdict("ops", "zai").fresh
+    rig.run_until_idle()
+    rig.sources.fail(CODEX, Failure.FAILED)
+    rig.run_until_idle()
+    assert not rig.answer("main", "openai-codex").fresh
+    assert rig.answer("ops", "zai").fresh
     assert not rig.condition("LoginsReadable").status
 
 
@@ -398,10 +398,10 @@ def test_a_config_that_is_briefly_gone_changes_nothing(rig: Rig) -> None:
 
 def test_a_source_that_is_forgotten_and_back_takes_no_result_of_its_earlier_life(rig: Rig) -> None:
     """A reading that began before an agent left is late for the agent that came back."""
-    rig.dispatcher.hold(rig.store("ops"))
+    rig.sources.hold(rig.store("ops"))
     rig.touch(rig.store("ops"), run=False)
-    rig.run()
-    early = rig.dispatcher.reads[rig.store("ops")][0]
+    rig.run_until_idle()
+    early = rig.sources.waiting[rig.store("ops")][0]
     rig.files.write_agents("main")
     rig.touch(HOME_SOURCE)
     rig.files.write_agents("main", "ops")
@@ -409,9 +409,9 @@ def test_a_source_that_is_forgotten_and_back_takes_no_result_of_its_earlier_life
     found = early.read()
     rig.files.write_profiles("ops", groq__me=api_key("groq"))
     rig.to_warmer(SourceRead(source=rig.store("ops"), ticket=2, reading=found))  # type: ignore[arg-type]
-    rig.run()
-    rig.dispatcher.release(rig.store("ops"))
-    rig.run()
+    rig.run_until_idle()
+    rig.sources.release(rig.store("ops"))
+    rig.run_until_idle()
     assert (rig.state("ops", "groq"), rig.state("ops", "zai")) == ("usable", "missing")
 
 
@@ -420,16 +420,16 @@ def test_a_reading_that_gets_no_reader_is_given_up_after_the_budget(make_rig: Ma
     rig = make_rig("main", "ops", source_deadline_s=1000.0, sweep_budget_s=30.0)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
-    rig.dispatcher.hold(rig.store("ops"))
-    rig.begin()
-    rig.run()
+    rig.sources.hold(rig.store("ops"))
+    rig.start()
+    rig.run_until_idle()
     assert rig.state("main") == "usable"
     rig.advance(29.0)
-    assert rig.verdict("ops").reason == "not warmed"
+    assert rig.answer("ops").reason == "not warmed"
     rig.advance(2.0)
     assert "not read within 30 s" in rig.condition("StoresReadable").message
     assert rig.state("ops", "zai") == "unknown"
-    rig.dispatcher.release(rig.store("ops"))
+    rig.sources.release(rig.store("ops"))
     rig.advance(60.0)
     assert rig.state("ops", "zai") == "usable"
     assert rig.condition("StoresReadable").status
@@ -453,7 +453,7 @@ def test_a_torn_login_keeps_the_last_good_answer(rig: Rig) -> None:
     """A login file that is half written is told in the health and tried again; what it held still counts."""
 
     def shown() -> tuple[str, bool]:
-        verdict = rig.verdict("main", "claude-cli")
+        verdict = rig.answer("main", "claude-cli")
         return str(verdict.state), verdict.fresh
 
     path = rig.files.user / ".claude" / ".credentials.json"
@@ -520,13 +520,13 @@ def test_reloads_of_a_config_that_stays_broken_wait_together(rig: Rig) -> None:
     rig.files.replace(config, "{")
     asked = []
     for _ in range(200):
-        asked.append(rig.events.reload_config())
-        rig.run()
+        asked.append(rig.reload_config())
+        rig.run_until_idle()
     assert len(rig.warmer._shared.diffs._asked) <= 2
     assert set(asked) <= set(rig.open_generations())
     rig.files.replace(config, text)
-    rig.events.reload_config()
-    rig.run()
+    rig.reload_config()
+    rig.run_until_idle()
     assert not rig.open_generations()
 
 

@@ -36,7 +36,7 @@ def test_what_is_as_it_was_costs_no_check(rig: Rig) -> None:
     """Without drift a resync reads, and that is all: no check, no publication, no drift."""
     before = rig.stats()
     rig.resync()
-    assert rig.since(before) == {"resyncs": 1, "store_reads": 2, "shared_reads": len(rig.sources()) - 2}
+    assert rig.since(before) == {"resyncs": 1, "store_reads": 2, "shared_reads": len(rig.read_sources()) - 2}
 
 
 def test_another_content_under_the_same_stamp_is_found(rig: Rig) -> None:
@@ -44,8 +44,8 @@ def test_another_content_under_the_same_stamp_is_found(rig: Rig) -> None:
     same: contents are compared, not only stamps.
     """
     rewrite_unseen(rig, "ops", zai__me=api_key("zai", "yek"))
-    rig.report_failure("zai:me", "auth", agent_id="ops")
-    rig.run()
+    rig.refuse("zai:me", "auth", agent_id="ops")
+    rig.run_until_idle()
     before = rig.stats()
     rewrite_unseen(rig, "ops", xai__me=api_key("xai", "yek"))
     rig.resync()
@@ -71,14 +71,14 @@ def test_a_change_whose_event_is_under_way_is_no_drift(rig: Rig) -> None:
 
 def test_what_was_asked_for_is_no_drift(rig: Rig) -> None:
     """A reading that somebody asked for while a resync goes on is not the resync's finding."""
-    rig.dispatcher.hold(HOME_SOURCE)
+    rig.sources.hold(HOME_SOURCE)
     rig.to_warmer(ResyncDue())
-    rig.run()
+    rig.run_until_idle()
     rig.files.write_agents("main", "ops", "new")
-    rig.events.reload_config()
-    rig.dispatcher.release(HOME_SOURCE)
-    rig.run()
-    assert "new" in rig.map.agents
+    rig.reload_config()
+    rig.sources.release(HOME_SOURCE)
+    rig.run_until_idle()
+    assert "new" in rig.published_agents
     rig.touch(HOME_SOURCE)  # the event of that edit
     rig.advance(10.0)
     assert rig.stats().resync_drifts == 0
@@ -109,7 +109,7 @@ def test_rounds_take_turns_when_there_are_many_sources(make_rig: MakeRig, monkey
     """One round reads a bounded number of sources, and the next goes on where it stopped, until all had their turn."""
     monkeypatch.setattr(resync, "_PER_ROUND", 4)
     rig = make_rig("main", *(f"a{number}" for number in range(12))).warm()
-    total = len(rig.sources())
+    total = len(rig.read_sources())
     before = rig.stats()
     rig.resync()
     counted = rig.since(before)

@@ -52,7 +52,7 @@ def shown(rig: Rig) -> dict[tuple[str, str], tuple[object, ...]]:
     """Return what every answer says."""
     return {
         (str(agent), provider): (one.state, one.presence, one.evidence, one.shadowed, one.reason)
-        for agent, auth in rig.map.agents.items()
+        for agent, auth in rig.published_agents.items()
         for provider, one in auth.verdicts.items()
     }
 
@@ -71,9 +71,9 @@ def test_any_history_of_edits_ends_in_the_answers_of_a_fresh_start(history: list
                 fresh.warm()
                 assert shown(rig) == shown(fresh)
             finally:
-                fresh.end()
+                fresh.stop()
         finally:
-            rig.end()
+            rig.stop()
 
 
 @pytest.mark.parametrize(

@@ -48,17 +48,15 @@ def kill(rig: Rig, name: str = "warmer") -> None:
         rig.to_warmer(bad(rig))
         rig.step_until(lambda: not actor.is_alive())
         return
-    lane = rig.dispatcher._lane(name)
-    assert lane.actor is not None
-    lane.actor._end("killed by a test", RuntimeError("killed by a test"))
+    rig.dispatcher.kill(name)
 
 
 def restart(rig: Rig) -> None:
     """Let the supervisor do its work until what died lives again, and everything is answered."""
-    rig.supervise()
+    rig.look_after()
     rig.advance(rig.settings.restart_max_s)
-    rig.supervise()
-    rig.run()
+    rig.look_after()
+    rig.run_until_idle()
     rig.advance(0.2)
 
 
@@ -83,31 +81,31 @@ def test_answers_stay_while_the_warmer_is_dead_and_after(rig: Rig) -> None:
     answers, held = rig.answers(), rig.auth("ops")
     kill(rig)
     assert rig.answers() == answers
-    assert not rig.verdict("ops").fresh, "the wish that killed it is still open"
-    rig.supervise()
+    assert not rig.answer("ops").fresh, "the wish that killed it is still open"
+    rig.look_after()
     assert rig.answers() == answers
     rig.advance(rig.settings.restart_first_s)
-    rig.supervise()
+    rig.look_after()
     while rig.dispatcher.step():
         assert rig.answers() == answers
     rig.advance(0.2)
     assert rig.auth("ops").revision == held.revision, "nothing changed, so no revision did"
     assert rig.stats().restarts == 1
     assert rig.condition("ActorsAlive").status
-    assert rig.verdict("ops").fresh
+    assert rig.answer("ops").fresh
 
 
 def test_every_open_attempt_is_answered_after_a_restart(rig: Rig) -> None:
     """What was asked for before the death, during it or by the message that killed is answered, and numbers go on."""
     before = rig.runtime.wants.latest
-    waiting = [rig.events.recheck(), rig.events.invalidate(Scope.provider("openai"), "test")]
+    waiting = [rig.recheck(), rig.invalidate(Scope.provider("openai"), "test")]
     kill(rig)
-    lost = [rig.events.invalidate(Scope.everything(), "into the void"), rig.events.reload_config()]
+    lost = [rig.invalidate(Scope.everything(), "into the void"), rig.reload_config()]
     assert all(rig.runtime.wants.is_open(one) for one in (*waiting, *lost))
     restart(rig)
     assert rig.open_generations() == ()
     assert rig.runtime.wants.latest > max(lost) > max(waiting) > before
-    assert rig.verdict().generation > max(lost)
+    assert rig.answer().generation > max(lost)
 
 
 def test_what_changed_while_the_warmer_was_dead_shows_after_it(rig: Rig) -> None:
@@ -117,7 +115,7 @@ def test_what_changed_while_the_warmer_was_dead_shows_after_it(rig: Rig) -> None
     rig.files.write_providers(acme=custom())
     rig.files.write_profiles(zai__me=api_key("zai"))
     restart(rig)
-    assert sorted(rig.map.agents) == ["main", "new"]
+    assert sorted(rig.published_agents) == ["main", "new"]
     assert (rig.state("new", "zai"), rig.state("new", "acme"), rig.state("main")) == ("usable", "usable", "missing")
 
 
@@ -125,17 +123,17 @@ def test_a_refusal_that_was_reported_to_a_dead_warmer_counts(rig: Rig) -> None:
     """The ledger outlives the warmer: what was reported before, during and after its death is hidden."""
     rig.files.write_profiles(openai__work=api_key("openai"), zai__me=api_key("zai"), groq__me=api_key("groq"))
     rig.touch(rig.store())
-    rig.report_failure()
-    rig.run()
+    rig.refuse()
+    rig.run_until_idle()
     kill(rig)
-    rig.report_failure("zai:me")
-    rig.run()
+    rig.refuse("zai:me")
+    rig.run_until_idle()
     assert (rig.state(), rig.state("main", "zai")) == ("rejected", "rejected"), "its reporter knows at once"
     assert rig.auth().verdict("zai").state == "usable", "though nobody can publish it"
-    rig.supervise()
+    rig.look_after()
     rig.advance(0.1)
-    rig.supervise()
-    rig.report_failure("groq:me")
+    rig.look_after()
+    rig.refuse("groq:me")
     while rig.dispatcher.step():
         assert rig.state() == "rejected"
     assert {rig.state("ops", provider) for provider in ("openai", "zai", "groq")} == {"rejected"}
@@ -146,19 +144,19 @@ def test_a_refusal_that_was_reported_to_a_dead_warmer_counts(rig: Rig) -> None:
 def test_a_report_between_the_restart_and_the_new_address_is_not_lost(rig: Rig) -> None:
     """A report that was recorded, but told to the dead warmer, is known to the new one when it begins."""
     kill(rig)
-    rig.supervise()
+    rig.look_after()
     spawn = rig.runtime._builders["warmer"][1]
 
     def slow_spawn() -> Any:
         ref = spawn()
-        rig.report_failure()
+        rig.refuse()
         rig.dispatcher.step_actor("failure-listener")
         return ref
 
     rig.runtime._builders["warmer"] = (rig.runtime.warmer, slow_spawn)
     rig.advance(0.1)
-    rig.supervise()
-    rig.run()
+    rig.look_after()
+    rig.run_until_idle()
     assert not rig.handled(LedgerChanged, "warmer")
     assert (rig.state(), rig.state("ops")) == ("rejected", "rejected")
 
@@ -170,19 +168,19 @@ def test_a_restart_with_broken_sources_keeps_the_last_good_answers(rig: Rig) -> 
     answers = rig.answers()
     rig.files.replace(rig.files.profiles_path(), '{"profiles": {"op')
     rig.files.replace(rig.files.path / "openclaw.json", "{ models:")
-    rig.dispatcher.hold(CODEX)
+    rig.sources.hold(CODEX)
     kill(rig)
     restart(rig)
     for _ in range(12):
         rig.advance(1.0)
         assert rig.answers() == answers
-        assert not rig.verdict("ops").fresh
-    rig.dispatcher.release(CODEX)
+        assert not rig.answer("ops").fresh
+    rig.sources.release(CODEX)
     rig.files.write_profiles(zai__me=api_key("zai"))
     rig.files.write_providers()
     rig.advance(rig.settings.retry_max_s)
     assert (rig.state("ops", "zai"), rig.state("ops"), rig.state("ops", "acme")) == ("usable", "missing", "missing")
-    assert rig.verdict("ops").fresh
+    assert rig.answer("ops").fresh
     assert rig.open_generations() == ()
 
 
@@ -190,14 +188,14 @@ def test_the_old_warmers_agents_are_stopped(rig: Rig) -> None:
     """A restart leaves one actor per agent, not two."""
     kill(rig)
     restart(rig)
-    rig.run()
-    names = sorted(lane.name for lane in rig.dispatcher._lanes)
+    rig.run_until_idle()
+    names = sorted(rig.dispatcher.living)
     assert names == ["agent-main", "agent-ops", "failure-listener", "warmer", "watcher"]
 
 
 def test_results_for_the_old_warmer_are_discarded_by_the_new_one(rig: Rig) -> None:
     """Readings and sweeps that were under way at a death belong to nobody."""
-    rig.events.recheck()
+    rig.recheck()
     rig.step_until(lambda: rig.pending(SweepAgent))
     rig.dispatcher.step_actor("agent-main")
     late = rig.pending(SweepFinished)[0]
@@ -206,7 +204,7 @@ def test_results_for_the_old_warmer_are_discarded_by_the_new_one(rig: Rig) -> No
     before = rig.stats()
     rig.to_warmer(late)
     rig.to_warmer(SourceRead(source=rig.store(), ticket=99, reading=None, problem="late"))
-    rig.run()
+    rig.run_until_idle()
     assert rig.since(before) == {"discarded_results": 2}
 
 
@@ -215,12 +213,12 @@ def test_deaths_in_a_row_wait_ever_longer_and_say_so(rig: Rig) -> None:
     pauses = []
     for _ in range(14):
         kill(rig)
-        rig.supervise()
+        rig.look_after()
         began = rig.clock.monotonic()
         rig.advance(rig.runtime._due["warmer"] - began)
         pauses.append(rig.clock.monotonic() - began)
-        rig.supervise()
-        rig.run()
+        rig.look_after()
+        rig.run_until_idle()
     settings = rig.settings
     assert pauses[:3] == pytest.approx([settings.restart_first_s * factor for factor in (1, 2, 4)])
     assert max(pauses) == pytest.approx(settings.restart_max_s)
@@ -231,13 +229,13 @@ def test_deaths_in_a_row_wait_ever_longer_and_say_so(rig: Rig) -> None:
 def test_generations_only_grow_over_restarts(rig: Rig) -> None:
     """No restart of any actor mints a number twice, and no cell's generation goes back."""
     minted = [rig.runtime.wants.latest]
-    shown = [rig.verdict().generation]
+    shown = [rig.answer().generation]
     for name in ("warmer", "watcher", "failure-listener", "warmer"):
         kill(rig, name)
         restart(rig)
-        minted.append(rig.events.recheck())
-        rig.run()
-        shown.append(rig.verdict().generation)
+        minted.append(rig.recheck())
+        rig.run_until_idle()
+        shown.append(rig.answer().generation)
     assert sorted(set(minted)) == minted
     assert sorted(shown) == shown
     assert rig.open_generations() == ()
@@ -245,16 +243,16 @@ def test_generations_only_grow_over_restarts(rig: Rig) -> None:
 
 def test_the_listeners_death_loses_no_refusal(rig: Rig) -> None:
     """The ledger is kept with the supervisor: a restarted listener counts on from there."""
-    rig.report_failure(reason="rate_limit")
-    rig.run()
-    until = rig.verdict().valid_until
+    rig.refuse(reason="rate_limit")
+    rig.run_until_idle()
+    until = rig.answer().valid_until
     kill(rig, "failure-listener")
-    lost = rig.report_failure()
+    lost = rig.refuse()
     restart(rig)
     assert not rig.runtime.wants.is_open(lost)
-    rig.report_failure(reason="rate_limit")
-    rig.run()
-    assert (rig.state("ops"), rig.verdict().valid_until) == ("cooldown", until)
+    rig.refuse(reason="rate_limit")
+    rig.run_until_idle()
+    assert (rig.state("ops"), rig.answer().valid_until) == ("cooldown", until)
 
 
 def test_the_watchers_death_leads_to_a_new_reading_of_everything(rig: Rig) -> None:
@@ -264,11 +262,11 @@ def test_the_watchers_death_leads_to_a_new_reading_of_everything(rig: Rig) -> No
     kill(rig, "watcher")
     restart(rig)
     counted = rig.since(before)
-    assert counted["store_reads"] + counted["shared_reads"] == len(rig.sources())
+    assert counted["store_reads"] + counted["shared_reads"] == len(rig.read_sources())
     assert rig.state("ops", "zai") == "usable"
     rig.files.write_profiles("ops", groq__me=api_key("groq"))
     rig.resync()
-    rig.run()
+    rig.run_until_idle()
     assert rig.state("ops", "groq") == "usable", "and the new watcher knows what to compare"
 
 
@@ -280,12 +278,12 @@ def test_an_agent_that_dies_in_a_sweep_has_its_scope_swept_again(make_rig: MakeR
     rig = make_rig("main", "ops", strict=False, sweep_slice_checks=1)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.files.write_profiles("ops", zai__me=api_key("zai"), groq__me=api_key("groq"))
-    rig.begin()
+    rig.start()
     rig.step_until(
         lambda: any(name == "agent-ops" and isinstance(m, ContinueSweep) for name, m in rig.dispatcher.pending())
     )
     kill(rig, "agent-ops")
-    rig.run()
+    rig.run_until_idle()
     assert rig.state() == "usable"
     assert not rig.runtime.warm.is_set()
     restart(rig)
@@ -301,8 +299,8 @@ def test_an_agent_that_dies_idle_is_started_again(rig: Rig) -> None:
     rig.files.write_profiles(zai__me=api_key("zai"))
     rig.touch(rig.store())
     assert rig.state("ops", "zai") == "usable"
-    rig.supervise()
-    rig.run()
+    rig.look_after()
+    rig.run_until_idle()
     assert rig.stats().restarts == 1
 
 
@@ -313,18 +311,18 @@ def test_a_sweep_that_fails_is_tried_again_ever_more_slowly(rig: Rig, monkeypatc
     rig.touch(rig.store("ops"), run=False)
     tries = []
     while rig.state("ops", "zai") != "usable":
-        rig.run()
+        rig.run_until_idle()
         assert rig.state("ops") == "usable"
-        assert not rig.verdict("ops", "zai").fresh
-        rig.supervise()
+        assert not rig.answer("ops", "zai").fresh
+        rig.look_after()
         tries.append(rig.runtime._due["agent-ops"] - rig.clock.monotonic())
         rig.advance(tries[-1])
-        rig.supervise()
-        rig.run()
+        rig.look_after()
+        rig.run_until_idle()
     first_s = rig.settings.restart_first_s
     assert tries == pytest.approx([first_s * 2**number for number in range(6)])
     assert rig.open_generations() == ()
-    assert rig.verdict("ops", "zai").fresh
+    assert rig.answer("ops", "zai").fresh
 
 
 def test_an_agent_that_keeps_dying_delays_no_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,16 +338,16 @@ def test_an_agent_that_keeps_dying_delays_no_other(rig: Rig, monkeypatch: pytest
     rig.files.write_profiles("ops", poison__1=api_key("poison"))
     rig.touch(rig.store("ops"))
     for _ in range(10):
-        rig.supervise()
+        rig.look_after()
         rig.advance(1.0)
     rig.files.write_agents("main", "ops", "lab")
     rig.touch(HOME_SOURCE)
-    assert (rig.state("lab"), rig.verdict("lab").fresh) == ("usable", True)
+    assert (rig.state("lab"), rig.answer("lab").fresh) == ("usable", True)
     assert rig.stats().restarts < 12
     rig.files.write_profiles("ops", zai__me=api_key("zai"))
     rig.touch(rig.store("ops"))
     for _ in range(10):
-        rig.supervise()
+        rig.look_after()
         rig.advance(20.0)
     assert (rig.state("ops", "zai"), rig.open_generations()) == ("usable", ())
 
@@ -369,11 +367,11 @@ def test_nothing_stays_before_the_map_when_the_warmer_dies_with_a_report(make_ri
     rig = make_rig("main", strict=False)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.warm()
-    rig.report_failure()
+    rig.refuse()
     assert rig.runtime.struck.cells
     rig.dispatcher.step_actor("failure-listener")
     kill(rig)
-    rig.run()
+    rig.run_until_idle()
     restart(rig)
     assert (rig.open_generations(), rig.state()) == ((), "rejected")
     assert not rig.runtime.struck.cells

@@ -29,7 +29,7 @@ def use(rig: Rig, **seconds: int) -> None:
 
 def evidence(rig: Rig, agent: str = "ops", provider: str = "openai") -> str:
     """Return which credential wins."""
-    found = rig.verdict(agent, provider).evidence
+    found = rig.answer(agent, provider).evidence
     assert found is not None
     return found.id
 
@@ -71,7 +71,7 @@ def test_a_window_that_another_process_wrote_shows_at_once(rig: Rig) -> None:
         zai__me={"lastUsed": BASE_MS, "cooldownUntil": until, "cooldownReason": "rate_limit"},
     )
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     assert [rig.state(agent, "zai") for agent in ("main", "ops", "lab")] == ["cooldown"] * 3
     assert not rig.since(before).keys() & {"provider_checks", "sweeps"}
     rig.advance(60.1)
@@ -80,8 +80,8 @@ def test_a_window_that_another_process_wrote_shows_at_once(rig: Rig) -> None:
 
 def test_a_use_that_is_newer_than_a_report_counts(rig: Rig) -> None:
     """What another process says after our report wins, also where it says no more than that the credential works."""
-    rig.report_failure("zai:me", "auth")
-    rig.run()
+    rig.refuse("zai:me", "auth")
+    rig.run_until_idle()
     assert rig.state("ops", "zai") == "rejected"
     rig.advance(5.0)
     later = int(rig.clock.epoch() * 1000)
@@ -95,12 +95,12 @@ def test_an_agent_that_leaves_meanwhile_is_no_trouble(rig: Rig) -> None:
     """Uses that were gathered for an agent are forgotten with it."""
     use(rig, openai__a=2, openai__b=9, zai__me=1)
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     rig.files.write_agents("main", "lab")
     rig.touch("home")
     rig.advance(2.0)
     assert evidence(rig, "lab") == "openai:a"
-    assert "ops" not in rig.map.agents
+    assert "ops" not in rig.published_agents
 
 
 def test_many_agents_follow_slice_by_slice(make_rig: MakeRig) -> None:
@@ -114,12 +114,12 @@ def test_many_agents_follow_slice_by_slice(make_rig: MakeRig) -> None:
     rig.warm()
     use(rig, openai__a=2, openai__b=3)
     rig.touch(rig.store(), run=False)
-    rig.run()
+    rig.run_until_idle()
     rig.dispatcher.advance(1.001, run=False)
     rig.step_until(lambda: evidence(rig, "main") == "openai:a" or evidence(rig, "a0") == "openai:a")
     followed = sum(evidence(rig, name) == "openai:a" for name in names)
     assert 0 < followed < 50
-    rig.report_failure("groq:me", "auth", agent_id="a49")
+    rig.refuse("groq:me", "auth", agent_id="a49")
     rig.step_until(lambda: rig.state("a49", "groq") == "rejected")
     assert evidence(rig, names[-1]) == "openai:b", "a failure does not wait for the rest"
     rig.advance(1.0)

@@ -33,22 +33,22 @@ def test_the_first_warm_publishes_every_agent_once(make_rig: MakeRig) -> None:
     """A start is one generation, one reading per source and one publication per agent; then nothing is left to do."""
     rig = make_rig("main", "ops", "lab")
     rig.files.write_profiles(openai__work=api_key("openai"))
-    assert rig.begin().verdict().reason == NOT_WARMED
-    rig.warm_up()
+    assert rig.start().answer().reason == NOT_WARMED
+    rig.warm()
     assert sorted(auth.agent_id for auth in rig.published) == ["lab", "main", "ops"]
     assert {rig.state(agent) for agent in ("main", "ops", "lab")} == {"usable"}
-    assert {source: reads_of(rig, source) for source in rig.sources()} == dict.fromkeys(rig.sources(), 1)
+    assert {source: reads_of(rig, source) for source in rig.read_sources()} == dict.fromkeys(rig.read_sources(), 1)
     assert (rig.stats().warms, rig.stats().sweeps, rig.open_generations()) == (1, 3, ())
-    assert rig.verdict().fresh
+    assert rig.answer().fresh
 
 
 def test_an_agent_is_published_as_soon_as_it_is_done(make_rig: MakeRig) -> None:
     """No agent waits for another one's publication, and each says "not warmed" until its own."""
-    rig = make_rig("main", "ops", "lab").begin()
+    rig = make_rig("main", "ops", "lab").start()
     seen = []
     while rig.dispatcher.step():
-        seen.append(len(rig.map.agents))
-        assert all(auth.table for auth in rig.map.agents.values())
+        seen.append(len(rig.published_agents))
+        assert all(auth.table for auth in rig.published_agents.values())
     assert {0, 1, 2, 3} <= set(seen)
 
 
@@ -56,36 +56,36 @@ def test_a_slow_store_delays_only_its_agent(make_rig: MakeRig) -> None:
     """While one store hangs all other agents are answered; at the deadline its agent is `unknown`, and all are warm."""
     rig = make_rig("main", "ops", "lab")
     rig.files.write_profiles("ops", openai__work=api_key("openai"))
-    rig.dispatcher.hold(rig.store("ops"))
-    rig.begin().run()
-    assert sorted(rig.map.agents) == ["lab", "main"]
-    assert rig.verdict("ops").reason == NOT_WARMED
+    rig.sources.hold(rig.store("ops"))
+    rig.start().run_until_idle()
+    assert sorted(rig.published_agents) == ["lab", "main"]
+    assert rig.answer("ops").reason == NOT_WARMED
     assert not rig.runtime.warm.is_set()
     rig.advance(rig.settings.source_deadline_s)
     assert rig.runtime.warm.is_set()
-    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("unknown", False)
-    rig.dispatcher.release(rig.store("ops"))
+    assert (rig.state("ops"), rig.answer("ops").fresh) == ("unknown", False)
+    rig.sources.release(rig.store("ops"))
     rig.advance(1.0)
-    assert (rig.state("ops"), rig.verdict("ops").fresh) == ("usable", True)
+    assert (rig.state("ops"), rig.answer("ops").fresh) == ("usable", True)
 
 
 def test_a_slow_login_delays_nobody_beyond_the_grace(make_rig: MakeRig) -> None:
     """After the grace all agents are published; the slow login's cell is `unknown` and not fresh until it comes."""
     rig = make_rig("main", "ops")
     rig.files.write_profiles(zai__me=api_key("zai"))
-    rig.dispatcher.hold(CODEX)
-    rig.begin().run()
-    assert not rig.map.agents
+    rig.sources.hold(CODEX)
+    rig.start().run_until_idle()
+    assert not rig.published_agents
     rig.advance(rig.settings.source_grace_s)
     assert rig.runtime.warm.is_set()
     assert rig.stats().publications == 2
-    slow = rig.verdict("ops", "openai-codex")
+    slow = rig.answer("ops", "openai-codex")
     assert (slow.state, slow.fresh) == (State.UNKNOWN, False)
-    assert (rig.state("ops", "zai"), rig.verdict("ops", "zai").fresh) == ("usable", True)
+    assert (rig.state("ops", "zai"), rig.answer("ops", "zai").fresh) == ("usable", True)
     before = rig.stats()
-    rig.dispatcher.finish_read(CODEX)
-    rig.run()
-    late = rig.verdict("ops", "openai-codex")
+    rig.sources.finish(CODEX)
+    rig.run_until_idle()
+    late = rig.answer("ops", "openai-codex")
     assert (late.state, late.fresh) == (State.MISSING, True)
     assert rig.since(before)["sweeps"] == 2
 
@@ -93,9 +93,9 @@ def test_a_slow_login_delays_nobody_beyond_the_grace(make_rig: MakeRig) -> None:
 def test_a_recheck_while_a_login_hangs_never_calls_it_missing(make_rig: MakeRig) -> None:
     """A login that was never read stays `unknown` through rechecks and config changes."""
     rig = make_rig("main")
-    rig.dispatcher.hold(CODEX)
-    rig.begin().advance(0.2)
-    rig.events.recheck()
+    rig.sources.hold(CODEX)
+    rig.start().advance(0.2)
+    rig.recheck()
     rig.files.write_providers(acme=custom())
     rig.touch(HOME_SOURCE)
     for _ in range(20):
@@ -125,24 +125,24 @@ def test_a_cancelled_sweep_stops_between_two_providers(make_rig: MakeRig) -> Non
     rig.files.write_profiles(
         **{f"{one}__me": api_key(one) for one in ("openai", "zai", "mistral", "groq", "xai", "exa")}
     )
-    rig.begin()
+    rig.start()
     rig.step_until(lambda: rig.pending(ContinueSweep))
     for _ in range(4):
         assert rig.dispatcher.step_actor("agent-main")
     slices = len(rig.handled(ContinueSweep))
     folded = dict(rig.handled(SweepAgent)[0].evaluation._own)
-    rig.dispatcher.hold(HOME_SOURCE)
-    rig.events.reload_config()
+    rig.sources.hold(HOME_SOURCE)
+    rig.reload_config()
     while not rig.handled(WarmScope):
         rig.dispatcher.step_actor("warmer")
     assert rig.dispatcher.step_actor("agent-main")
     assert isinstance(rig.dispatcher.history[-1][1], CancelSweep)
-    rig.run()
+    rig.run_until_idle()
     assert len(rig.handled(ContinueSweep)) == slices + 1, "only the message that was on its way"
     assert rig.handled(SweepAgent)[0].evaluation._own == folded, "and that one checked nothing"
     assert (rig.stats().cancelled_sweeps, rig.stats().provider_checks, rig.stats().sweeps) == (1, 0, 0)
-    rig.dispatcher.release(HOME_SOURCE)
-    rig.run()
+    rig.sources.release(HOME_SOURCE)
+    rig.run_until_idle()
     assert rig.open_generations() == ()
     assert rig.stats().sweeps == 1
     assert rig.runtime.warm.is_set()
@@ -154,14 +154,14 @@ def test_a_cancelled_warms_late_result_is_discarded_and_counted(make_rig: MakeRi
     before = rig.stats()
     rig.to_warmer(wanting(rig, Scope.everything()))
     rig.step_until(lambda: rig.pending(SweepAgent))
-    rig.events.reload_config()
+    rig.reload_config()
     rig.dispatcher.step_actor("agent-main")
     published = len(rig.published)
     rig.step_until(lambda: len(rig.handled(SweepFinished)) == 2)
     assert rig.since(before)["discarded_results"] == 1
     assert rig.since(before)["cancelled_sweeps"] == 1
     assert len(rig.published) == published
-    rig.run()
+    rig.run_until_idle()
     assert rig.open_generations() == ()
 
 
@@ -188,7 +188,7 @@ def test_a_late_result_is_not_taken_for_that_of_the_sweep_that_replaced_it(make_
     rig.to_warmer(late)
     rig.step_until(lambda: late in rig.handled(SweepFinished))
     assert rig.since(before) == {"discarded_results": 1}
-    rig.run()
+    rig.run_until_idle()
     assert rig.state("main", "acme") == "usable"
     assert rig.open_generations() == ()
 
@@ -204,9 +204,9 @@ def test_a_result_of_an_agent_that_left_is_discarded(make_rig: MakeRig) -> None:
     rig.touch(HOME_SOURCE)
     before = rig.stats()
     rig.to_warmer(result)
-    rig.run()
+    rig.run_until_idle()
     assert rig.since(before) == {"discarded_results": 1}
-    assert sorted(rig.map.agents) == ["main"]
+    assert sorted(rig.published_agents) == ["main"]
     assert rig.open_generations() == ()
 
 
@@ -225,12 +225,12 @@ def test_equal_scopes_that_wait_are_merged(make_rig: MakeRig) -> None:
     while rig.pending(WarmScope):
         assert rig.dispatcher.step_actor("warmer")
     assert len(rig.pending(SweepAgent)) == 2, "one per agent"
-    assert not rig.verdict().fresh
-    rig.run()
+    assert not rig.answer().fresh
+    rig.run_until_idle()
     assert rig.since(before)["merged_scopes"] == 2 * 49
     assert rig.since(before)["sweeps"] == 4
-    assert rig.verdict().generation == wishes[-1].generation
-    assert (rig.verdict().fresh, rig.open_generations()) == (True, ())
+    assert rig.answer().generation == wishes[-1].generation
+    assert (rig.answer().fresh, rig.open_generations()) == (True, ())
 
 
 def test_merged_scopes_cover_what_each_asked_for(make_rig: MakeRig) -> None:
@@ -240,7 +240,7 @@ def test_merged_scopes_cover_what_each_asked_for(make_rig: MakeRig) -> None:
     rig.step_until(lambda: rig.pending(SweepAgent))
     for provider in ("openai", "zai", "groq", "zai"):
         rig.to_warmer(wanting(rig, Scope.provider(provider)))
-    rig.run()
+    rig.run_until_idle()
     assert rig.handled(SweepAgent)[-1].providers == ("groq", "openai", "zai")
 
 
@@ -260,10 +260,10 @@ def test_at_most_one_sweep_per_agent_runs(make_rig: MakeRig, seed: int) -> None:
             for agent in ("main", "ops"):
                 sweeps = [one for name, one in rig.dispatcher.pending() if name == f"agent-{agent}"]
                 assert sum(isinstance(one, SweepAgent) for one in sweeps) <= 1
-    rig.run()
+    rig.run_until_idle()
     rig.advance(0.1)
     assert rig.open_generations() == ()
-    assert rig.verdict("ops").fresh
+    assert rig.answer("ops").fresh
 
 
 # ----------------------------------------------------------------------------------------------------- floods of hints
@@ -279,7 +279,7 @@ def test_a_flood_of_hints_cannot_starve_publication(make_rig: MakeRig) -> None:
     for _ in range(10_000):
         rig.to_warmer(flood)
     before = rig.stats()
-    rig.run()
+    rig.run_until_idle()
     assert rig.state("ops", "zai") == "usable"
     assert rig.since(before)["store_reads"] == 1
     rig.advance(1.0)
@@ -301,7 +301,7 @@ def test_readings_are_paced_and_the_last_write_is_never_missed(make_rig: MakeRig
     rig.advance(0.1)
     took_s = 500 * 0.002
     assert rig.since(before)["store_reads"] <= took_s / rig.settings.hint_interval_s + 2
-    evidence = rig.verdict("main", "zai").evidence
+    evidence = rig.answer("main", "zai").evidence
     assert evidence is not None
     assert evidence.id == "zai:499"
 
@@ -312,13 +312,13 @@ def test_a_write_during_a_reading_is_seen(make_rig: MakeRig, seed: int) -> None:
     rig = make_rig("main", seed=seed)
     rig.files.write_profiles(openai__work=api_key("openai"))
     rig.warm()
-    rig.dispatcher.hold(rig.store())
+    rig.sources.hold(rig.store())
     rig.touch(rig.store())
-    rig.dispatcher.finish_read(rig.store())
+    rig.sources.finish(rig.store())
     rig.files.write_profiles(zai__me=api_key("zai"))
     rig.touch(rig.store(), run=False)
     for _ in range(3):
         rig.dispatcher.step()
-    rig.dispatcher.release(rig.store())
+    rig.sources.release(rig.store())
     rig.advance(0.1)
     assert (rig.state("main", "zai"), rig.state()) == ("usable", "missing")
