@@ -1,7 +1,7 @@
 """Fixtures for pytest, there wherever this package is installed: no `conftest.py` has to name them.
 
-`openclaw_home` is a home on disk; `make_stepped_supervisor` makes supervisors on it; `stepped_supervisor` is one that is
-not started yet. All are stopped with their test.
+`openclaw_home` is a home on disk; `make_stepped_supervisor` makes supervisors on it; `stepped_supervisor` is one that
+is not started yet. All are stopped with their test.
 """
 
 from __future__ import annotations

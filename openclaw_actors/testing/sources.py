@@ -37,6 +37,8 @@ class ScriptedSources:
         self._reads: list[WaitingRead] = []
         self._held: set[str] = set()
         self._broken: dict[str, BaseException | Failure] = {}
+        self.on_done: Callable[[str], object] = lambda source: None
+        """Called with the source of each read that was really done, before its outcome is delivered."""
 
     @property
     def waiting(self) -> dict[str, tuple[ReadJob, ...]]:
@@ -128,7 +130,9 @@ class ScriptedSources:
         if error is not None:
             self._refuse(read, error)
         else:
-            self._answer(read, *attempt(read.job))
+            result = attempt(read.job)
+            self.on_done(read.job.source)
+            self._answer(read, *result)
 
     # inside
 

@@ -14,7 +14,7 @@ import pykka
 from openclaw_actors.actors.alarms import Alarm
 from openclaw_actors.actors.base import BaseActor
 from openclaw_actors.actors.dispatch import StopReport
-from openclaw_actors.actors.lanes import DispatchStats, Witness
+from openclaw_actors.actors.lanes import LANE_STOPPED, DispatchStats, Witness
 from openclaw_actors.errors import NotRunningError
 from openclaw_actors.reading.job import ReadJob
 from openclaw_actors.testing.clock import VirtualClock
@@ -29,8 +29,9 @@ class _SteppedLane:
 
     registered = False
 
-    def __init__(self, name: str, home: SteppedDispatcher) -> None:
+    def __init__(self, name: str, home: SteppedDispatcher, *, pooled: bool) -> None:
         self._name = name
+        self.pooled = pooled
         self._home = home
         self.actor: BaseActor | None = None
         self.arrivals: deque[int] = deque()
@@ -160,7 +161,7 @@ class SteppedDispatcher:
     def spawn(
         self, actor_class: type[A], /, *args: Any, pooled: bool = False, name: str, **kwargs: Any
     ) -> pykka.ActorRef[A]:
-        """Make an actor and run its `on_start`; `pooled` makes no difference here.
+        """Make an actor and run its `on_start`; a pooled one ends with the dispatcher.
 
         Raises:
             NotRunningError: the dispatcher is stopped.
@@ -168,7 +169,7 @@ class SteppedDispatcher:
         if self._stopped:
             raise NotRunningError("the dispatcher is stopped and starts no actors; make a new one")
         self._witness.spawned()
-        ref = actor_class.start(*args, lane=_SteppedLane(name, self), **kwargs)
+        ref = actor_class.start(*args, lane=_SteppedLane(name, self, pooled=pooled), **kwargs)
         self._raise_escaped()
         return ref
 
@@ -208,8 +209,11 @@ class SteppedDispatcher:
         return ()
 
     def stop(self, timeout_s: float = 0.0) -> StopReport:
-        """Forget alarms and reads; report what would still block and who still lives."""
+        """End pooled actors, forget alarms and reads; report what would still block and who still lives."""
         self._stopped = True
+        for lane in tuple(self._lanes):
+            if lane.pooled and lane.actor is not None:
+                lane.actor.run_end(LANE_STOPPED)
         self._alarms.clear()
         blocking = self.sources.clear()
         return StopReport(blocking_sources=blocking, live_actors=tuple(lane.name for lane in self._lanes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,6 +15,7 @@ from openclaw_actors.events import Events
 from openclaw_actors.health import Condition
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.reader import HomeReader
+from openclaw_actors.home.stores.json_files import STATE_FILE
 from openclaw_actors.ids import AgentId, Generation
 from openclaw_actors.messages import FlushUsage, SourcesTouched
 from openclaw_actors.prepared import AgentAuth, PreparedMap
@@ -82,6 +84,7 @@ class SteppedSupervisor(Events):
         self.runtime.open_watcher = self.watcher.open if watches else None
         if watches:
             files.on_write = self.watcher.happened
+            self.sources.on_done = self._tell_of_own_write
         self._env = {"HOME": str(files.user), **(env or {})}
         self._calls: list[Callable[[], None]] = []
 
@@ -300,6 +303,11 @@ class SteppedSupervisor(Events):
         while self.runtime.wants.is_open(generation) and self.clock.monotonic() < until:
             self.advance(0.05)
         self._check_answered(generation)
+
+    def _tell_of_own_write(self, source: str) -> None:
+        kind, _, folder = source.partition(":")
+        if kind == "usage" and self.files.on_write is not None:
+            self.files.on_write(Path(folder) / STATE_FILE)
 
     def _deliver(self) -> None:
         for call in tuple(self._calls):

@@ -1,0 +1,6 @@
+"""Deterministic simulation: the real actors, a scripted world, crashes at every message boundary, and what must hold.
+
+`script.py` makes the operations of a seed; `world.py` carries them out; `invariants.py` says what must hold after each;
+`coverage.py` counts where actors crashed; `planted.py` has bugs to be found; `run.py` runs seeds and finds the shortest
+script that still fails; `report.py` shows it all.
+"""

@@ -1,0 +1,280 @@
+"""What must hold at each moment, and in the end: the promises of freshness, reading and safety, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from openclaw_actors.actors.publisher import REMOVED, RETURNED
+from openclaw_actors.auth.verdict import State, Verdict
+from openclaw_actors.changes import Change
+from openclaw_actors.home.reader import HomeReader
+from openclaw_actors.ids import AgentId, Generation, ProviderId
+from openclaw_actors.messages import SweepAgent
+from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth
+from openclaw_actors.testing.simulation.world import SHOWN, World
+
+Answer = tuple[str, bool, str | None, bool]
+CANARY = "canary-"
+LOGINS = tuple(f"cli:{name}" for name in HomeReader.CLI_NAMES)
+_USE_S = 10.0
+"""Within how many seconds a use has been taken in."""
+_AT_MOST = 2
+"""How many sweeps may wait for one agent's actor: one that is cancelled by now, and the one that replaces it."""
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+class Invariants:
+    """Watches a world; each check raises `Violation` with what was promised."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._supervisor = world.supervisor
+        self._shown: dict[AgentId, AgentAuth] = {}
+        self._revisions: dict[AgentId, int] = {}
+        self._known: set[AgentId] = set()
+        """Agents whose answers were published when all that they are made of had been read well once."""
+        self._cells: dict[AgentId, dict[str, tuple[int, Answer]]] = {}
+        self._told: list[Change] = []
+        self._posted: list[Change] = []
+        self._mirror: dict[tuple[str, str], Verdict] = {}
+        self._sequence = 0
+        self._latest = Generation(0)
+        self._stats = self._supervisor.stats()
+        self._held: list[tuple[AgentAuth, dict[str, Answer], int]] = []
+        self._seen = 0
+        self._kinds: set[type] = set()
+        self._steps = 0
+        self._broken: str = ""
+        tell_published = self._supervisor.runtime.published
+
+        def published(auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+            try:
+                self._look_at_publication(auth, changes)
+            except Violation as violation:
+                # raised in a handler it would be one more crash that is survived
+                self._broken = self._broken or str(violation)
+            tell_published(auth, changes)
+
+        self._supervisor.runtime.published = published  # type: ignore[method-assign]
+        self._supervisor.subscribe(self._told.append)
+
+    def hold_snapshot(self, which: int) -> None:
+        """Hold a snapshot as a reader does, for ever."""
+        published = list(self._supervisor.published_agents.values())
+        if published:
+            auth = published[which % len(published)]
+            self._held.append((auth, _answers(auth), auth.revision))
+
+    def check(self) -> None:
+        """Check what must hold after each operation."""
+        if self._broken:
+            raise Violation(self._broken)
+        self._steps += 1
+        latest = self._supervisor.runtime.wants.latest
+        _promise(latest >= self._latest, "generations only grow")
+        self._latest = latest
+        self._look_at_refused()
+        for auth, answers, revision in self._held[-2:]:
+            _promise(
+                _answers(auth) == answers and auth.revision == revision, "a snapshot that a reader holds never changes"
+            )
+        waiting: dict[str, int] = {}
+        for name, message in self._supervisor.dispatcher.pending():
+            if isinstance(message, SweepAgent):
+                waiting[name] = waiting.get(name, 0) + 1
+        _promise(all(count <= _AT_MOST for count in waiting.values()), f"one sweep per agent runs: {waiting} wait")
+        for _, message in self._supervisor.history[self._seen :]:
+            kind = type(message)
+            if kind not in self._kinds or self._steps % 16 == 0:
+                self._kinds.add(kind)
+                _promise(CANARY not in repr(message), f"messages hold no secret: {kind.__name__}")
+        self._seen = len(self._supervisor.history)
+        if self._steps % 16 == 0:
+            now = self._supervisor.stats()
+            for name in now.__struct_fields__:
+                _promise(getattr(now, name) >= getattr(self._stats, name), f"counters only grow: {name}")
+            self._stats = now
+
+    def check_settled(self) -> None:
+        """Check what must hold when everything is well again and nothing is left to do."""
+        self.check()
+        supervisor, world = self._supervisor, self._world
+        unanswered = supervisor.open_generations()
+        _promise(not unanswered, f"every attempt is answered: {unanswered} are not")
+        for auth, answers, revision in self._held:
+            _promise(
+                _answers(auth) == answers and auth.revision == revision, "a snapshot that a reader holds never changes"
+            )
+        _promise(self._told == self._posted, "each change is told once, in order")
+        for auth in supervisor.published_agents.values():
+            for provider in SHOWN:
+                _promise(auth.verdict(provider).fresh, f"{provider} of {auth.agent_id} is fresh when nothing is wanted")
+        wrong = [
+            condition.type
+            for condition in supervisor.health().conditions
+            if not condition.status and condition.type not in ("Watching",)
+        ]
+        _promise(not wrong, f"every condition is true again: {wrong} are not")
+        drifts = supervisor.stats().resync_drifts
+        _promise(world.lost or world.coverage.done["resync"] or not drifts, "no resync finds what no event told of")
+        self._compare_with_twin()
+        self._look_at_use()
+
+    # ---------------------------------------------------------------------------------------------------- publications
+
+    def _look_at_publication(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+        agent = auth.agent_id
+        self._look_at_changes(auth, changes)
+        self._posted.extend(changes if agent != MAIN_SHADOW else ())
+        if (changes and changes[0].reason == REMOVED) or agent not in self._supervisor.published_agents:
+            self._revisions[agent] = auth.revision + 1
+            self._shown.pop(agent, None)
+            self._cells.pop(agent, None)
+            self._known.discard(agent)
+            return
+        if agent in self._shown and self._shown[agent].agent_dir != auth.agent_dir:
+            self._known.discard(agent)
+        before, known = self._shown.get(agent), self._cells.get(agent, {})
+        last = self._revisions.get(agent, 0)
+        _promise(auth.revision >= last, f"revisions never go back: {agent} from {last} to {auth.revision}")
+        cells: dict[str, tuple[int, Answer]] = {}
+        for provider, answer in _answers(auth).items():
+            generation = auth.generation_of(ProviderId(provider))
+            cells[provider] = (generation, answer)
+            if before is None or provider not in known:
+                continue
+            old_generation, old_answer = known[provider]
+            _promise(
+                generation >= old_generation,
+                f"a cell's generation never goes back: {agent}/{provider} from {old_generation} to {generation}",
+            )
+            _promise(
+                answer == old_answer or auth.revision > before.revision,
+                f"another answer is another revision: {agent}/{provider} from {old_answer} to {answer}",
+            )
+            _promise(
+                answer[0] != State.UNKNOWN or old_answer[0] == State.UNKNOWN or agent not in self._known,
+                f"the last good answer stays: {agent}/{provider} from {old_answer[0]} to {answer[0]}",
+            )
+        _promise(
+            before is None or before.agent_dir != auth.agent_dir or cells.keys() >= known.keys() - {"acme"},
+            f"nothing is cleared before it is filled again: {agent} loses {known.keys() - cells.keys()}",
+        )
+        self._shown[agent], self._cells[agent], self._revisions[agent] = auth, cells, auth.revision
+        if self._has_last_good(auth) and all(answer[0] != State.UNKNOWN for _, answer in cells.values()):
+            self._known.add(agent)
+
+    def _has_last_good(self, auth: AgentAuth) -> bool:
+        """Tell whether everything that this agent's answers are made of was read well once."""
+        facts, config = self._supervisor.runtime.remembered.facts, self._supervisor.runtime.config()
+        assert config is not None
+        return {f"store:{auth.agent_dir}", f"store:{config.main_store}", *LOGINS} <= facts.keys()
+
+    def _look_at_changes(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
+        before = self._shown.get(auth.agent_id)
+        for change in changes:
+            self._sequence += 1
+            _promise(
+                change.sequence == self._sequence,
+                f"sequences have no gap: {change.sequence} after {self._sequence - 1}",
+            )
+            cell = (change.agent_id, change.provider)
+            known = self._mirror.get(cell, change.old)
+            _promise(
+                (known.state, known.evidence) == (change.old.state, change.old.evidence),
+                f"nothing is left out of the changes: {cell} was {known.state}, and is told to be {change.old.state}",
+            )
+            self._mirror[cell] = change.new
+            if change.reason == REMOVED:
+                _promise(change.new.state == State.MISSING, "an agent that has left has nothing")
+            elif change.reason == RETURNED:
+                _promise(before is None and change.old.state == State.MISSING, "who returns was away")
+            else:
+                _promise(
+                    before is not None and change.revision == auth.revision > before.revision, "a change is a revision"
+                )
+                _promise(
+                    _said(change.new) == _said(auth.verdict(change.provider)) != _said(change.old), "a change changes"
+                )
+
+    # --------------------------------------------------------------------------------------------------------- moments
+
+    def _look_at_refused(self) -> None:
+        now, refused = self._supervisor.clock.monotonic(), self._world.refused
+        for (agent, provider, profile), (digest, until) in list(refused.items()):
+            if now >= until:
+                del refused[agent, provider, profile]
+                continue
+            verdict = self._supervisor.verdict(provider, agent_id=agent)
+            counts = verdict.has_auth and verdict.evidence is not None and verdict.evidence.id == profile
+            _promise(
+                not counts or self._world.digest(agent, profile) != digest,
+                f"what was refused stays hidden: {profile} of {agent} is {verdict.state} again",
+            )
+
+    # --------------------------------------------------------------------------------------------------------- the end
+
+    def _compare_with_twin(self) -> None:
+        mine = self._everything(self._supervisor)
+        twin = self._supervisor.twin()
+        try:
+            twin.warm()
+            theirs = self._everything(twin)
+        finally:
+            twin.stop()
+        _promise(
+            mine == theirs, f"any history ends in what a fresh start would answer: {sorted(mine ^ theirs, key=str)[:6]}"
+        )
+
+    def _look_at_use(self) -> None:
+        """Hold against the promise that usage costs no check: write a use that changes no answer."""
+        supervisor = self._supervisor
+        ends = [auth.table.valid_until for auth in supervisor.published_agents.values()]
+        if any(end is not None and end < supervisor.clock.epoch() + 2 * _USE_S for end in ends):
+            return  # time itself changes an answer meanwhile
+        before, answers = supervisor.stats(), self._everything(supervisor)
+        path = self._world.files.usage_path("main")
+        try:
+            document = msgspec.json.decode(path.read_bytes())
+        except OSError:
+            document = {"version": 1}
+        stats = document.setdefault("usageStats", {}).setdefault("openai:work", {})
+        stats["lastUsed"] = int(supervisor.clock.epoch() * 1000)
+        self._world.files.replace(path, msgspec.json.encode(document).decode())
+        supervisor.advance(_USE_S)
+        after = supervisor.stats()
+        _promise(after.provider_checks == before.provider_checks, "a use costs no check")
+        _promise(self._everything(supervisor) == answers, "a use changes no answer")
+
+    @staticmethod
+    def _everything(supervisor: Any) -> set[tuple[str, str, Answer]]:
+        return {
+            (str(agent), provider, answer)
+            for agent, auth in supervisor.published_agents.items()
+            for provider, answer in _answers(auth, everything=True).items()
+        }
+
+
+def _promise(holds: object, what: str) -> None:
+    if not holds:
+        raise Violation(what)
+
+
+def _answers(auth: AgentAuth, *, everything: bool = False) -> dict[str, Answer]:
+    verdicts = auth.verdicts
+    found: dict[str, Answer] = {}
+    for provider in verdicts if everything else SHOWN:
+        one = verdicts.get(provider)
+        if one is not None:
+            found[provider] = (str(one.state), one.presence, one.evidence.id if one.evidence else None, one.has_auth)
+    return found
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    """Return what a verdict says to a reader."""
+    return tuple(getattr(verdict, name) for name in verdict.__struct_fields__ if name not in ("generation", "fresh"))
