@@ -48,7 +48,7 @@ def test_ten_thousand_seeds_hold_every_promise_and_meet_every_crash() -> None:
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_breaks_a_promise(bug: str) -> None:
-    """A simulation that finds no bug proves nothing: each of these is found within some seeds, and is no false alarm."""
+    """A simulation that finds no bug proves nothing: each of these is found soon, and is no false alarm."""
     for seed in range(SEEDS_PER_BUG):
         outcome = run_seed(seed, STEPS, bug)
         if outcome.broken is not None:

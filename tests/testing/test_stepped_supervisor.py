@@ -56,14 +56,14 @@ def test_a_write_is_seen_by_the_file_watcher(stepped_supervisor: SteppedSupervis
 
 
 def test_time_passes_only_by_advance(stepped_supervisor: SteppedSupervisor, openclaw_home: HomeFiles) -> None:
-    """A login expires when virtual time gets there."""
+    """A login ends when virtual time gets there: five minutes before it expires, as OpenClaw has it."""
     expires_s = stepped_supervisor.clock.epoch() + 3600
     openclaw_home.write_profiles(
         **{"openai-codex__me": oauth("openai-codex", expires_ms=int(expires_s * 1000), refresh=None)}
     )
     supervisor = stepped_supervisor.warm()
     assert supervisor.has_auth("openai-codex")
-    supervisor.advance(3500)
+    supervisor.advance(3200)
     assert supervisor.has_auth("openai-codex")
     supervisor.advance(200)
     assert supervisor.verdict("openai-codex").state == "expired"

@@ -69,6 +69,33 @@ WEIGHTS = {
 """How often each operation comes, in proportion. Most steps belong to the actors."""
 
 
+_SCENES: dict[str, tuple[Op, ...]] = {
+    "AgentActorDied": (Op("kill", 3), Op("advance", 4)),
+    "BreakerDue": (Op("edit_store", 0, 0, 1), Op("churn"), Op("churn"), Op("advance", 8)),
+    "BudgetOver": (Op("hold", 4), Op("recheck"), Op("advance", 7), Op("mend")),
+    "CancelSweep": (Op("invalidate", 3, 3), *(Op("step", number) for number in range(24)), Op("reload_config")),
+    "ContinuePatching": (
+        Op("edit_store", 0, 0, 1),
+        Op("edit_agents", 1, 0),
+        Op("advance", 4),
+        Op("use_elsewhere", 0, 0, 3),
+        Op("advance", 4),
+    ),
+    "FlushUsage": (
+        Op("edit_store", 0, 0, 1),
+        Op("advance", 4),
+        Op("report_success"),
+        Op("step"),
+        Op("step"),
+        Op("flush"),
+    ),
+    "ResyncStep": (Op("resync"), Op("advance", 4)),
+    "TimePassed": (Op("edit_store", 0, 0, 1), Op("advance", 4), Op("report_failure", 0, 0, 2), Op("advance", 8)),
+    "UnwatchSource": (Op("edit_agents", 3, 1), Op("advance", 4), Op("edit_agents", 0, 1), Op("advance", 4)),
+    "UseDue": (Op("edit_store", 0, 0, 1), Op("advance", 4), Op("use_elsewhere", 0, 0, 1), Op("advance", 6)),
+}
+"""What brings about the messages that seldom come by themselves."""
+_SCENES_PER_SEED = 3
 _AIMED = 0.6
 """How many of a seed's aimed crashes are after the same point."""
 
@@ -83,10 +110,19 @@ def write_script(seed: int, steps: int) -> tuple[Op, ...]:
         for name, weight in WEIGHTS.items()
     ]
     # and an aim: one message type and one crash point that its crashes are after
-    aim = Op("crash_at", seed, seed // len(ALL_TYPES))
-    return tuple(
-        aim._replace(c=chance.getrandbits(16))
+    kind, aim = ALL_TYPES[seed % len(ALL_TYPES)], Op("crash_at", seed, seed // len(ALL_TYPES))
+
+    def aimed() -> Op:
+        return aim._replace(c=chance.getrandbits(16))
+
+    script = [
+        aimed()
         if name == "crash_at" and chance.random() < _AIMED
         else Op(name, chance.getrandbits(16), chance.getrandbits(16), chance.getrandbits(16))
         for name in chance.choices(names, weights, k=steps)
-    )
+    ]
+    for _ in range(_SCENES_PER_SEED):
+        scene = (aimed()._replace(c=0), *_SCENES.get(kind, ()))
+        begin = chance.randrange(max(1, steps - len(scene)))
+        script[begin : begin + len(scene)] = scene
+    return tuple(script[:steps])

@@ -45,6 +45,7 @@ SPANS_S = (0.001, 0.02, 0.06, 0.26, 1.0, 1.0, 5.1, 31.0, 400.0)
 JUMPS_S = (-86_400.0, -40.0, -0.4, 40.0, 86_400.0)
 REFUSED_S = 20.0
 """For how long a refused credential can't come back by itself: OpenClaw's shortest window is 30 s (formats 7.1)."""
+_SOMETHING = "something else happens (a read is done, an alarm rings)"
 _SOON_S = 5.0
 """How long an idle step waits at most for what is due."""
 _LOGIN = '{"auth_mode":"chatgpt","tokens":{"access_token":"canary-a","refresh_token":"canary-r","id_token":"canary-i"}}'
@@ -125,7 +126,7 @@ class World:
         for name, message in self.supervisor.history[handled:]:
             kind = type(message).__name__
             self.coverage.handled[kind] += 1
-            if op.name == "step":
+            if said is _SOMETHING:
                 said = f"{name} handles {kind}"
                 if self.supervisor.dispatcher.effects > effects:
                     self.coverage.with_effect[kind] += 1
@@ -171,7 +172,7 @@ class World:
                 if type(dispatcher.actor(name).inbox.waiting()[0]).__name__ == kind:
                     self._next_crash = None
                     return self._crash(name, crash)
-        return "something else happens (a read is done, an alarm rings)" if self.supervisor.step(pick) else ""
+        return _SOMETHING if self.supervisor.step(pick) else ""
 
     def _do_look_after(self, _a: int, _b: int, _c: int) -> str:
         before = (self.supervisor.stats().restarts, self.supervisor.dispatcher.living)
