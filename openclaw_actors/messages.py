@@ -10,7 +10,8 @@
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, ArmNow, CheckStamps
-    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, StampsChecked, ArmDue
+    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered,
+                                      StampsChecked, ArmDue
     Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
     alarms, writer ► FailureListener  UsageDue, UsageWritten
 
@@ -267,6 +268,12 @@ class RescanNeeded(Message, frozen=True, kw_only=True):
 
 class WatchingDegraded(Message, frozen=True, kw_only=True):
     """The file watcher can't watch some paths natively; they are polled."""
+
+    reason: str
+
+
+class WatchingRecovered(Message, frozen=True, kw_only=True):
+    """No path is polled for this reason any more."""
 
     reason: str
 

@@ -1,9 +1,9 @@
 """WatcherActor: owns the file watching; turns raw file events into "look at this source again".
 
 Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource,
-ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded from the watcher's thread; StampsChecked from a
-reader. Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads everything again, which
-sets every watch again.
+ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered from the watcher's thread;
+StampsChecked from a reader. Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads
+everything again, which sets every watch again.
 
 It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks
 them.
@@ -34,6 +34,7 @@ from openclaw_actors.messages import (
     StampsChecked,
     UnwatchSource,
     WatchingDegraded,
+    WatchingRecovered,
     WatchSource,
 )
 from openclaw_actors.reading.job import ReadJob, ReadOutcome
@@ -58,6 +59,11 @@ _QUIET_S = 0.05
 """While many sources want watches they are armed when no more have come for this long, in seconds…"""
 _GATHERED_S = 0.25
 """…or when the first has waited for this long."""
+
+_REMEDIES = {
+    "overflow": "the kernel's queue overflowed. Raise fs.inotify.max_queued_events if that comes again",
+}
+"""What the condition says of reasons for a full look that somebody can do something about."""
 
 _MOST_PATIENCE = 8
 """How often the pause before another try to arm is doubled, at most."""
@@ -101,14 +107,17 @@ class WatcherActor(BaseActor):
         self._gathering_since: float | None = None
         self._last_wish_at = float("-inf")
         self._degraded: dict[str, None] = {}
+        self._events_lost = ""
+        """Why file events were lost, until everything has been compared with the disk since."""
+        self._is_making_good = False
+        """Whether the comparison that runs began after that."""
 
     def on_start(self) -> None:
         """Open the file watcher; its thread tells this actor's mailbox."""
         if self._open_watcher is None:
             self._conditions.set("Watching", True, "Off", "switched off by the settings")
             return
-        self._watcher = self._open_watcher()
-        self._watcher.start(_Sink(self.actor_ref, self._dispatcher))
+        self._open()
         self._show_condition()
 
     def on_stop(self) -> None:
@@ -154,7 +163,7 @@ class WatcherActor(BaseActor):
     def _on_rescan_needed(self, message: RescanNeeded) -> None:
         log.bind(reason=message.reason).warning("file events may have been lost; looking at every source again")
         self._counters.watch_hints += 1
-        self._touch(set(self._stamps), self._dispatcher.clock.monotonic())
+        self._make_good(_REMEDIES.get(message.reason, message.reason))
 
     @handles(WatchingDegraded)
     def _on_watching_degraded(self, message: WatchingDegraded) -> None:
@@ -162,8 +171,14 @@ class WatcherActor(BaseActor):
         log.bind(reason=message.reason).warning("some files can't be watched natively and are polled instead")
         self._show_condition()
 
+    @handles(WatchingRecovered)
+    def _on_watching_recovered(self, message: WatchingRecovered) -> None:
+        self._degraded.pop(message.reason, None)
+        self._show_condition()
+
     @handles(CheckStamps)
     def _on_check_stamps(self, _message: CheckStamps) -> None:
+        self._replace_dead_watcher()
         known = dict(self._stamps)
         self._compared |= known
         self._read(lambda: _drifted(known), resync=True)
@@ -195,6 +210,31 @@ class WatcherActor(BaseActor):
             return
         self._arm()
 
+    def _open(self) -> None:
+        assert self._open_watcher is not None
+        self._watcher = self._open_watcher()
+        self._watcher.start(_Sink(self.actor_ref, self._dispatcher))
+
+    def _replace_dead_watcher(self) -> None:
+        """Open another watcher when the threads of this one are gone, of which nothing tells."""
+        watcher = self._watcher
+        if watcher is None or watcher.alive():
+            return
+        log.error("the threads of the file watcher are gone: another one is opened")
+        watcher.stop(0.0)
+        self._degraded.clear()
+        self._is_lost = True
+        self._open()
+        self._make_good("the threads that hear of them were gone")
+
+    def _make_good(self, why: str) -> None:
+        """Have every source looked at again after events were lost; the condition says so until that is compared."""
+        self._events_lost, self._is_making_good = why if self._stamps else "", False
+        self._unchecked = set(self._stamps)
+        self._touch(self._unchecked, self._dispatcher.clock.monotonic())
+        self._show_condition()
+        self._arm_soon()
+
     def _arm_soon(self, count: int = 1) -> None:
         """Arm what is wanted now, so many paths: at once while little is asked for, else together with what comes next.
 
@@ -217,6 +257,9 @@ class WatcherActor(BaseActor):
         self._arming = False
         if problem != self._arm_problem:
             self._arm_problem = problem
+            self._show_condition()
+        if not problem and self._is_making_good:
+            self._events_lost, self._is_making_good = "", False
             self._show_condition()
         if problem:
             self._unchecked |= self._checking & self._stamps.keys()
@@ -270,6 +313,7 @@ class WatcherActor(BaseActor):
         fresh = {source: self._stamps[source] for source in self._unchecked}
         self._compared |= fresh
         self._checking, self._unchecked = self._unchecked, set()
+        self._is_making_good = self._events_lost != ""
 
         def arm() -> Drift:
             if everything is not None:
@@ -295,8 +339,11 @@ class WatcherActor(BaseActor):
         assert self._watcher is not None
         if self._arm_problem:
             self._conditions.set("Watching", False, "NotArmed", f"not every file is watched yet: {self._arm_problem}")
+        elif self._events_lost:
+            text = f"file events were lost, and every source is read again: {self._events_lost}"
+            self._conditions.set("Watching", False, "EventsLost", text)
         elif self._degraded:
-            text = f"polling every {self._settings.poll_interval_s:g} s: " + "; ".join(self._degraded)
+            text = f"polling every {self._settings.poll_interval_s:g} s: {'; '.join(self._degraded)}"
             self._conditions.set("Watching", False, "Polling", text)
         else:
             self._conditions.set("Watching", True, self._watcher.backend, "")
@@ -317,6 +364,9 @@ class _Sink:
 
     def degraded(self, reason: str) -> None:
         tell(self._actor, WatchingDegraded(reason=reason))
+
+    def recovered(self, reason: str) -> None:
+        tell(self._actor, WatchingRecovered(reason=reason))
 
 
 def _drifted(known: dict[str, Stamps]) -> Drift:

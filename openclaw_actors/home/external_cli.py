@@ -19,6 +19,7 @@ from openclaw_actors.home.facts import CliFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.paths import HomeLocation, absolute
+from openclaw_actors.home.surrogates import without_halves
 from openclaw_actors.ids import ProviderId
 
 CODEX_DEFAULT_LIFE_S = 3600.0
@@ -101,7 +102,7 @@ def read_cli(name: str, *, location: HomeLocation, env: OpaqueEnv, digester: Dig
         return facts()
     data, status = read
     try:
-        document = msgspec.json.decode(data)
+        document = msgspec.json.decode(without_halves(data))
         if not isinstance(document, dict):
             return facts(problem="it is not a JSON object")
         login = program.parse(document, status.st_mtime)

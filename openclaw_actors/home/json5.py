@@ -12,6 +12,7 @@ import pyjson5
 
 from openclaw_actors.errors import ConfigError, HomeError
 from openclaw_actors.home.files import CONFIG_LIMIT_BYTES, line_and_column, read_regular
+from openclaw_actors.home.surrogates import without_halves
 
 MAX_NESTING = 128
 """Deepest nesting; pyjson5's own default of 32 is too small for real configs, and unlimited could exhaust the C
@@ -47,7 +48,7 @@ def parse_json5(data: bytes | str, path: str, error: type[HomeError] = ConfigErr
     Raises:
         HomeError: As the given type, with file, line, column and what is wrong; never with any part of the document.
     """
-    text, bad_byte = _decoded(data)
+    text, bad_byte = _decoded(without_halves(data) if isinstance(data, bytes) else data)
     if bad_byte >= 0:
         raise error(path, "it is not valid UTF-8", "Save it as UTF-8.", place=line_and_column(text, bad_byte))
     nul = text.find("\0")

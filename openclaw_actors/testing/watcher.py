@@ -65,6 +65,13 @@ class ScriptedWatcher:
         self._sink.degraded(reason)
         return True
 
+    def recover(self, reason: str = "scripted: no watches left") -> bool:
+        """No path is polled for this reason any more; return whether anybody was told."""
+        if self._sink is None:
+            return False
+        self._sink.recovered(reason)
+        return True
+
     # what the WatcherActor calls
 
     @property

@@ -42,6 +42,14 @@ LISTED = Mask(
 FULL = Mask(SELF | LISTED | InotifyConstants.IN_CLOSE_WRITE)
 """What is asked where names are wanted. Never OPEN, ACCESS, CLOSE_NOWRITE: our own reads are no events."""
 
+GROWING = Mask(FULL | InotifyConstants.IN_MODIFY)
+"""What is asked where one of them is a database's log: its owner keeps it open, so a commit closes nothing."""
+
+LOG_ENDING = b"-wal"
+
+_MASKS = (SELF, FULL, GROWING)
+"""By `Directory.level`."""
+
 _TOKENS = itertools.count(1)  # for all trees: two of them hold the same watches while one takes over from the other
 _RACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _ADD = (
@@ -71,9 +79,9 @@ class Directory:
     __slots__ = (
         "_listener",
         "children",
-        "full",
         "gone",
         "identity",
+        "level",
         "names",
         "parent",
         "path",
@@ -91,7 +99,8 @@ class Directory:
         """Wanted names, as the kernel spells them, and the watched paths that wait for them."""
         self.wd: WatchDescriptor | None = None
         self.token = CallbackId(0)
-        self.full = False
+        self.level = 0
+        """How much is asked about it: an index of `_MASKS`."""
         self.identity: tuple[int, int] | None = None
         self.trouble: str | None = None
         """Why inotify can't watch it; None when it does."""
@@ -140,13 +149,14 @@ class DirectoryTree:
         self._fd = fd
         self._listener = listener
         self._directories: dict[str, Directory] = {}
+        self._in_trouble: set[Directory] = set()
 
     def hold(self, path: str, entry: Entry, pass_: Round) -> bool:
         """Makes a path wait for an entry; False when the look of this round can't be trusted for it, so look again."""
-        directory = self._ensure(entry[0], pass_, full=True)
+        name = _spelled(entry[1])
+        directory = self._ensure(entry[0], pass_, 2 if name.endswith(LOG_ENDING) else 1)
         if directory is None:
             return False
-        name = _spelled(entry[1])
         directory.names[name] = with_member(directory.names.get(name, ()), path)
         # One in trouble is polled from now on, so there is nothing to wait for.
         return directory.trouble is not None or directory.path not in pass_.armed
@@ -206,8 +216,9 @@ class DirectoryTree:
         for directory in self._directories.values():
             directory.gone = True
         self._directories.clear()
+        self._in_trouble.clear()
 
-    def _ensure(self, path: str, pass_: Round, *, full: bool) -> Directory | None:
+    def _ensure(self, path: str, pass_: Round, level: int) -> Directory | None:
         """Gives the directory at a path, watched as well as it can be; None when it went away meanwhile."""
         identity = pass_.look.at(path)
         directory = self._directories.get(path)
@@ -217,53 +228,64 @@ class DirectoryTree:
         if directory is None:
             parent = None
             if path != "/":
-                parent = self._ensure(os.path.dirname(path), pass_, full=False)
+                parent = self._ensure(os.path.dirname(path), pass_, 0)
                 if parent is None:
                     return None
             directory = Directory(path, parent, self._listener)
             self._directories[path] = directory
             if parent is not None:
                 parent.children = with_member(parent.children, directory)
-        elif (directory.full or not full) and (directory.trouble is None or path in pass_.armed):
-            return directory
+        else:
+            if self._in_trouble and directory.parent is not None:
+                # an ancestor that could not be watched keeps all below it polled: it has another chance too
+                parent = self._ensure(directory.parent.path, pass_, 0)
+                if parent is not directory.parent:
+                    return None
+            if directory.level >= level and (directory.trouble is None or path in pass_.armed):
+                return directory
         pass_.armed.add(path)
-        if self._arm(directory, full=full or directory.full):
+        if self._arm(directory, max(level, directory.level)):
             return directory
         pass_.lost |= self.uproot(directory)
         return None
 
-    def _arm(self, directory: Directory, *, full: bool) -> bool:
+    def _arm(self, directory: Directory, level: int) -> bool:
         """Asks the kernel to watch; False when the path leads to another directory by now."""
         directory.trouble = None
-        if full or directory.parent is not None:  # the root needs no watching for its own sake
+        self._in_trouble.discard(directory)
+        if level or directory.parent is not None:  # the root needs no watching for its own sake
             token = CallbackId(next(_TOKENS))
-            mask = Mask((FULL if full else SELF) | _ADD)
+            mask = Mask(_MASKS[level] | _ADD)
             try:
                 wd = self._fd.add_callback(os.fsencode(directory.path), mask, directory, token)
             except OSError as error:
                 if error.errno in _RACED:
                     return False
-                directory.trouble = explain(error)
+                self._note_trouble(directory, error)
             else:
-                if not self._adopt(directory, wd, token, full=full):
+                if not self._adopt(directory, wd, token, level):
                     return False
         # After arming, not before: a directory that is swapped from here on makes an event.
         found = identify(directory.path)
         directory.identity = found if isinstance(found, tuple) else None
         return directory.identity is not None
 
-    def _adopt(self, directory: Directory, wd: WatchDescriptor, token: CallbackId, *, full: bool) -> bool:
+    def _adopt(self, directory: Directory, wd: WatchDescriptor, token: CallbackId, level: int) -> bool:
         if wd == -1:  # InotifyFD's way to say EACCES
             self._fd.remove_callbacks([(wd, token)])
-            if full:
-                directory.trouble = explain(PermissionError(errno.EACCES, ""))
+            if level:
+                self._note_trouble(directory, PermissionError(errno.EACCES, ""))
             # An unreadable ancestor (0711 homes) is left at that: only its owner could move what is in it.
             return True
         before = directory.wd
         if before is not None:
             self._fd.remove_callbacks([(before, directory.token)])
-        directory.wd, directory.token, directory.full = wd, token, full
+        directory.wd, directory.token, directory.level = wd, token, level
         return before is None or before == wd
+
+    def _note_trouble(self, directory: Directory, error: OSError) -> None:
+        directory.trouble = explain(error)
+        self._in_trouble.add(directory)
 
     def _prune(self, directory: Directory | None) -> None:
         while directory is not None and not directory.names and not directory.children and not directory.gone:
@@ -277,6 +299,7 @@ class DirectoryTree:
     def _disarm(self, directories: list[Directory]) -> None:
         for directory in directories:
             directory.gone = True
+            self._in_trouble.discard(directory)
             wd, directory.wd = directory.wd, None
             if wd is None:
                 continue

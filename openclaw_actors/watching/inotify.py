@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 
-from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
 
 from openclaw_actors.log import log
 from openclaw_actors.reading.pace import give_way
-from openclaw_actors.watching.directories import LISTED, Directory, DirectoryTree, Round, explain
+from openclaw_actors.watching.descriptor import Descriptor
+from openclaw_actors.watching.directories import LISTED, LOG_ENDING, Directory, DirectoryTree, Round, explain
 from openclaw_actors.watching.guarded import GuardedSink
 from openclaw_actors.watching.mounts import Mounts
 from openclaw_actors.watching.polling import POLL_INTERVAL_S, PollingWatcher
@@ -25,6 +27,11 @@ from openclaw_actors.watching.tracing import Entry, trace
 
 MAX_ROUNDS = 8
 """Looks at a path whose directories change while they are being watched, before polling takes it over."""
+
+RETRY_MAX_S = 60.0
+"""The longest pause between two tries to watch by inotify what is polled, in seconds; pauses double from one look."""
+
+_LOGGED = LISTED | InotifyConstants.IN_MODIFY
 
 _GONE = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
 
@@ -50,19 +57,23 @@ class InotifyWatcher:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._traces: dict[str, tuple[Entry, ...]] = {}  # every watched path; () until it is hung up, see `_entries`
-        self._polled: set[str] = set()
-        self._poller = PollingWatcher(interval_s=poll_interval_s)
+        self._polled: dict[str, str] = {}  # and why; "" while its directories don't hold still
+        self._reasons: Counter[str] = Counter()
+        self._shown: dict[str, str] = {}  # each reason with the path that had it first, for people
+        self._poller = PollingWatcher(interval_s=poll_interval_s, on_look=self._try_again)
+        self._first_pause_s = self._pause_s = poll_interval_s
+        self._try_at = float("-inf")
         self._polling = False
         self._mounts = Mounts("")
         self._sink: GuardedSink | None = None
-        self._fd: InotifyFD | None = None
+        self._fd: Descriptor | None = None
         self._tree: DirectoryTree | None = None
-        self._refusal: str | None = None  # why there is no descriptor at all
+        self._refusal: str | None = None  # why there is no descriptor at all, while there is none
         self._stopped = False
 
     @property
     def backend(self) -> str:
-        """What does the watching: `inotify`, or `polling` when the kernel had no inotify instance left."""
+        """What does the watching: `inotify`, or `polling` while the kernel has no inotify instance left."""
         return "polling" if self._refusal is not None else "inotify"
 
     @property
@@ -95,19 +106,9 @@ class InotifyWatcher:
             self._sink = GuardedSink(sink)
             self._pid = os.getpid()
             self._mounts = Mounts.now()
-            try:
-                self._fd = InotifyFD()
-            except OSError as error:
-                self._refusal = explain(error)
-            else:
-                # Until its thread reads, InotifyFD leaves the closing of its descriptors to that thread, which won't do
-                # it when stop comes first. Saying what is true, that nobody reads yet, makes stop close them itself.
-                self._fd._is_reading = False
-                self._fd.name = "openclaw-watch-inotify"
-                self._fd.start()
-                self._tree = DirectoryTree(self._fd, self)
-            reasons = self._hang_up(set(self._traces))[1]
-        self._sink.degraded(reasons)
+            self._open()
+            self._hang_up(set(self._traces))
+        self._tell(set())
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Closes the descriptor and ends the threads. See `FileWatcher.stop`."""
@@ -144,6 +145,12 @@ class InotifyWatcher:
                 return
             hit: set[str]
             if event.name:
+                if event.name.endswith(LOG_ENDING):
+                    # SQLite opens a log for writing, and as root chowns it, even to read: those events are our own
+                    if not event.mask & _LOGGED:
+                        return
+                elif event.is_modify:
+                    return  # half written: its end is told when it is closed
                 hit = set(directory.names.get(event.name, ()))
                 if event.mask & LISTED:
                     hit.update(directory.names.get(b"", ()))
@@ -153,8 +160,8 @@ class InotifyWatcher:
                 hit = self._tree.below(directory)  # its own mode changed: what is below may be readable now, or no more
             if not hit:
                 return
-            lost, reasons = self._hang_up(hit)
-        self._tell(hit | lost, reasons)
+            hit |= self._hang_up(hit)
+        self._tell(hit)
 
     def lost(self, directory: Directory) -> None:
         """Handles the end of a watch that nobody asked for."""
@@ -162,8 +169,8 @@ class InotifyWatcher:
             if directory.gone or self._tree is None:
                 return
             hit = self._tree.uproot(directory)
-            lost, reasons = self._hang_up(hit)
-        self._tell(hit | lost, reasons)
+            hit |= self._hang_up(hit)
+        self._tell(hit)
 
     def overflow(self, directory: Directory) -> None:
         """Handles lost events: hangs everything up anew, then asks for a full look. Once, though all call."""
@@ -172,12 +179,25 @@ class InotifyWatcher:
                 return
             stale, self._tree = self._tree, DirectoryTree(self._fd, self)
             self._mounts = Mounts.now()
-            reasons = self._hang_up(set(self._traces))[1]
+            self._hang_up(set(self._traces))
             stale.let_go()  # after the new tree is up: the kernel's watches are shared, so none was ever missing
-            sink = self._sink
-        assert sink is not None
-        sink.degraded(reasons)
-        sink.rescan("overflow")
+        self._tell(set(), rescan="overflow")
+
+    def ended(self, fd: Descriptor) -> None:
+        """Handles the end of the thread that reads the descriptor: polling takes over, and soon tries to get another
+        one.
+        """
+        with self._lock:
+            if fd is not self._fd or self._stopped:
+                return
+            self._fd, self._refusal = None, "the thread that hears inotify ended: another one is tried"
+            if self._tree is not None:
+                self._tree.abandon()
+                self._tree = None
+            self._hang_up(set(self._traces))
+        log.error("the thread that hears inotify ended: its paths are polled until there is another one")
+        fd.discard()
+        self._tell(set(), rescan="the thread that hears inotify ended")
 
     def failed(self, error: Exception) -> None:
         """Handles a bug of ours while an event was handled: its hint is lost, so everything is to be looked at."""
@@ -193,8 +213,8 @@ class InotifyWatcher:
             if self._stopped:
                 return
             hit = set(paths) & self._traces.keys()
-            lost, reasons = self._hang_up(hit)
-        self._tell(hit | lost, reasons)
+            hit |= self._hang_up(hit)
+        self._tell(hit)
 
     def rescan(self, reason: str) -> None:
         """Is part of being the poller's sink; polling loses nothing and never calls it."""
@@ -202,20 +222,61 @@ class InotifyWatcher:
     def degraded(self, reason: str) -> None:
         """Is part of being the poller's sink; polling has nothing to fall back to and never calls it."""
 
+    def recovered(self, reason: str) -> None:
+        """Is part of being the poller's sink; polling never calls it."""
+
+    def _try_again(self) -> None:
+        """Tries to watch by inotify what is polled, after a look that found the pause over."""
+        now = time.monotonic()
+        with self._lock:
+            if self._stopped or not self._polled or now < self._try_at:
+                return
+            before = self._refusal
+            self._mounts = Mounts.now()
+            if self._tree is None:
+                self._open()
+                changed = self._refusal != before
+                hit = self._hang_up(set(self._traces)) if changed else set()
+            else:
+                # one path of each reason first: as long as it holds for that one, the others need no look
+                samples = {reason: path for path, reason in self._polled.items()}
+                hit = self._hang_up(set(samples.values()))
+                over = {reason for reason, path in samples.items() if self._polled.get(path) != reason}
+                hit |= self._hang_up({path for path, reason in self._polled.items() if reason in over})
+            # a thread that dies again and again has everything read again each time: that needs pauses too
+            was_calm = now - self._try_at > RETRY_MAX_S
+            self._pause_s = self._first_pause_s if was_calm else min(2 * self._pause_s, RETRY_MAX_S)
+            self._try_at = now + self._pause_s
+        self._tell(hit)
+
+    def _open(self) -> None:
+        """Opens the descriptor and starts its thread, with the lock held; says in `_refusal` why it can't."""
+        fd = None
+        try:
+            fd = Descriptor(self.ended)
+            fd.start()
+        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread left
+            self._refusal = explain(error) if isinstance(error, OSError) else "no thread left to hear inotify"
+            if fd is not None:
+                fd.discard()
+            return
+        self._refusal = None
+        self._fd, self._tree = fd, DirectoryTree(fd, self)
+
     def _change(self, add: set[str], remove: Iterable[str] | None) -> None:
         """Watches more and fewer paths; None removes all that are not in `add`."""
         if self._pid != os.getpid():
             return
-        lost, reasons = set[str](), set[str]()
+        hit = set[str]()
         with self._lock:
             surplus = self._traces.keys() - add if remove is None else self._traces.keys() & set(remove)
             new = add - self._traces.keys()
             self._traces.update(dict.fromkeys(new, ()))
             if new and self._sink is not None and not self._stopped:
                 self._mounts = Mounts.now()
-                lost, reasons = self._hang_up(new)
+                hit = self._hang_up(new)
             self._take_down(surplus)  # last: a directory that old and new paths share stays watched
-        self._tell(lost - surplus, reasons)
+        self._tell(hit - surplus)
 
     def _take_down(self, paths: set[str]) -> None:
         for path in paths:
@@ -224,16 +285,23 @@ class InotifyWatcher:
             if self._tree is not None:
                 for entry in entries:
                     self._tree.release(path, entry)
-        polled = paths & self._polled
-        self._polled -= polled
+        polled = paths & self._polled.keys()
+        for path in polled:
+            self._forget_reason(self._polled.pop(path))
         self._poller.remove(polled)
 
-    def _tell(self, paths: set[str], reasons: set[str]) -> None:
+    def _tell(self, paths: set[str], *, rescan: str = "") -> None:
         if self._sink is not None and not self._stopped:
-            self._sink.degraded(reasons)
+            self._sink.polled_for(self._current_reasons)
             self._sink.touched(paths)
+            if rescan:
+                self._sink.rescan(rescan)
 
-    def _hang_up(self, paths: set[str]) -> tuple[set[str], set[str]]:
+    def _current_reasons(self) -> dict[str, str]:
+        with self._lock:
+            return dict(self._shown)
+
+    def _hang_up(self, paths: set[str]) -> set[str]:
         """Traces paths and has their entries watched, with the lock held.
 
         A look at the disk counts only if everything it depends on was watched before it was taken: a directory that
@@ -241,7 +309,8 @@ class InotifyWatcher:
         once more.
 
         Returns:
-            Other watched paths that turned out to need a look, and the reasons for polling.
+            Watched paths that turned out to need a look: others, and those that changed on their way from polling to
+            inotify.
         """
         settled, pending, lost = set(paths), set(paths), set[str]()
         if self._tree is not None:
@@ -257,7 +326,7 @@ class InotifyWatcher:
                     break
             else:
                 log.bind(paths=len(pending)).warning("directories change while they are being watched: polled for now")
-        return lost - paths, self._share_with_poller(settled, pending)
+        return (lost - paths) | self._share_with_poller(settled, pending)
 
     def _one_round(self, tree: DirectoryTree, paths: set[str], lost: set[str]) -> set[str]:
         """Hangs paths up by one look; gives those that must be looked at again."""
@@ -284,24 +353,42 @@ class InotifyWatcher:
         return (_last(path),) if entries is _PLAIN else entries
 
     def _share_with_poller(self, paths: set[str], unsettled: set[str]) -> set[str]:
-        """Gives to polling what inotify can't watch, takes back what it can; gives the reasons."""
-        reasons, polled = set(), set()
+        """Gives to polling what inotify can't watch, takes back what it can; gives what changed on the way back."""
+        new, regained = set(), set()
         for path in paths:
             give_way()
             reason = self._reason_to_poll(path)
-            if reason is not None:
-                reasons.add(reason)
-            if reason is not None or path in unsettled:
-                polled.add(path)
-        regained = (paths - polled) & self._polled
-        if regained:
-            self._poller.remove(regained)
-        self._poller.add(polled - self._polled)
-        self._polled = (self._polled - regained) | polled
+            if reason is None and path in unsettled:
+                reason = ""
+            before = self._polled.get(path)
+            if reason == before:
+                continue
+            if before is None:
+                new.add(path)
+            else:
+                self._forget_reason(before)
+            if reason is None:
+                del self._polled[path]
+                regained.add(path)
+            else:
+                self._polled[path] = reason
+                self._note_reason(reason, path)
+        self._poller.add(new)
         if self._polled and not self._polling and not self._stopped:
             self._poller.start(self)
             self._polling = True
-        return reasons
+        return self._poller.hand_over(regained) if regained else set()
+
+    def _note_reason(self, reason: str, path: str) -> None:
+        if reason and not self._reasons[reason]:
+            self._shown[reason] = f"{reason} ({path})"
+        self._reasons[reason] += 1
+
+    def _forget_reason(self, reason: str) -> None:
+        self._reasons[reason] -= 1
+        if not self._reasons[reason]:
+            del self._reasons[reason]
+            self._shown.pop(reason, None)
 
     def _reason_to_poll(self, path: str) -> str | None:
         if self._tree is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from openclaw_actors.log import log
 from openclaw_actors.watching.guarded import GuardedSink
@@ -22,8 +22,15 @@ class PollingWatcher:
     Stamps are taken on the thread that calls `watch` or `add`, so that every change after their return is seen.
     """
 
-    def __init__(self, *, interval_s: float = POLL_INTERVAL_S) -> None:
+    def __init__(self, *, interval_s: float = POLL_INTERVAL_S, on_look: Callable[[], None] | None = None) -> None:
+        """Makes one that is not started yet.
+
+        Args:
+            interval_s: Seconds between two looks.
+            on_look: Called on its thread after each look.
+        """
         self._interval_s = interval_s
+        self._on_look = on_look
         self._lock = threading.Lock()
         self._stamps: dict[str, FileStamp | None] = {}
         self._stopping = threading.Event()
@@ -70,8 +77,7 @@ class PollingWatcher:
             if self._thread is not None or self._stopping.is_set():
                 raise RuntimeError("a watcher is started once: open another one")
             self._sink = GuardedSink(sink)
-            self._thread = threading.Thread(target=self._run, name="openclaw-watch-polling", daemon=True)
-            self._thread.start()
+            self._launch()
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Ends the thread. See `FileWatcher.stop`."""
@@ -85,6 +91,14 @@ class PollingWatcher:
         """Says whether the thread runs."""
         thread = self._thread
         return thread is not None and thread.is_alive() and not self._stopping.is_set()
+
+    def hand_over(self, paths: Iterable[str]) -> set[str]:
+        """Stops watching these paths, which another watcher watches by now, and gives those that changed since the last
+        look: nobody else has seen that.
+        """
+        with self._lock:
+            left = {path: self._stamps.pop(path) for path in paths if path in self._stamps}
+        return {path for path, seen in left.items() if stamp(path) != seen}
 
     def poll_once(self) -> tuple[str, ...]:
         """Looks at every path now and gives those that changed since the last look: one beat of the thread."""
@@ -102,7 +116,30 @@ class PollingWatcher:
                     told.append(path)
         return tuple(told)
 
+    def _launch(self) -> None:
+        thread = threading.Thread(target=self._run, name="openclaw-watch-polling", daemon=True)
+        thread.start()
+        self._thread = thread
+
     def _run(self) -> None:
+        try:
+            self._look_on()
+        finally:
+            # whatever ended it (a SystemExit that somebody threw at it, say), another one goes on by the same stamps
+            with self._lock:
+                if not self._stopping.is_set():
+                    log.error("the polling thread ended: another one goes on")
+                    self._launch()
+
+    def _look_is_over(self) -> None:
+        if self._on_look is None:
+            return
+        try:
+            self._on_look()
+        except Exception as error:
+            log.bind(error=type(error).__name__).error("what follows a look at the polled paths failed")
+
+    def _look_on(self) -> None:
         assert self._sink is not None
         spent_s = 0.0
         # At least as long a rest as the look took: on a slow file system polling must not become all that a core does.
@@ -116,3 +153,4 @@ class PollingWatcher:
             spent_s = time.monotonic() - began
             if not self._stopping.is_set():
                 self._sink.touched(changed)
+                self._look_is_over()

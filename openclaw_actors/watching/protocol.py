@@ -21,7 +21,12 @@ class WatchSink(Protocol):
         """Events may have been lost: look at everything again."""
 
     def degraded(self, reason: str) -> None:
-        """Native watching isn't possible for some path, polling does it; said once per distinct reason."""
+        """Native watching isn't possible for some path, polling does it; said once per distinct reason, and again only
+        after it was over.
+        """
+
+    def recovered(self, reason: str) -> None:
+        """No path is polled for this reason any more, spelled as `degraded` had it."""
 
 
 class FileWatcher(Protocol):

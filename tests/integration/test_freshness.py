@@ -362,6 +362,26 @@ os._exit(0)  # no checkpoint: the commit stays in the log
         owner.close()
 
 
+def test_a_commit_by_an_owner_who_keeps_the_database_open_is_seen(home: Home, supervise: Supervise) -> None:
+    """A live gateway never closes its log: each of its commits is an event all the same."""
+    home.write_config()
+    owner = SqliteOwner(home.agent_dir())
+    owner.write({"openai:work": api_key("openai")})
+    supervisor = supervise(home)
+
+    def is_quiet() -> bool:
+        reads, until = supervisor.stats().store_reads, time.monotonic() + 0.2
+        return eventually(lambda: time.monotonic() > until) and supervisor.stats().store_reads == reads
+
+    try:
+        for provider in ("zai", "groq"):
+            assert eventually(is_quiet), "what comes now is told by an event, or not at all"
+            owner.write({f"{provider}:me": api_key(provider)})
+            assert eventually(lambda: supervisor.has_auth(provider)), provider  # noqa: B023
+    finally:
+        owner.close()
+
+
 def test_a_home_that_moves_from_json_to_sqlite_is_followed(small: Home, running: AuthSupervisor) -> None:
     """An upgrade of OpenClaw brings a database; from then on the JSON files are not what counts."""
     owner = SqliteOwner(small.agent_dir())

@@ -28,6 +28,7 @@ class Ear:
         self.paths: list[str] = []
         self.rescans: list[str] = []
         self.reasons: list[str] = []
+        self.over: list[str] = []
         self.threads: set[str] = set()
         self.act = act
 
@@ -47,6 +48,11 @@ class Ear:
     def degraded(self, reason: str) -> None:
         with self.changed:
             self.reasons.append(reason)
+            self.changed.notify_all()
+
+    def recovered(self, reason: str) -> None:
+        with self.changed:
+            self.over.append(reason)
             self.changed.notify_all()
 
     def hears(self, *paths: Path) -> bool:
@@ -163,7 +169,7 @@ def test_an_unreadable_directory_is_polled(watchers: Any, tmp_path: Path, monkey
     ear, watcher, file = Ear(), watchers(), tmp_path / "closed" / "a.json"
     watcher.start(ear)
     watcher.watch([str(file)])
-    assert ear.reasons == ["a directory may not be read, so it can't be watched"]
+    assert ear.reasons == [f"a directory may not be read, so it can't be watched ({file})"]
     file.write_text("{}")
     assert ear.hears(file)
 
@@ -225,7 +231,7 @@ def test_directories_that_never_hold_still_are_polled(
     watcher.watch([str(file)])
     file.write_text("{}")
     assert ear.hears(file)
-    assert ear.reasons == ["the directories of a watched path keep changing"]
+    assert ear.reasons == [f"the directories of a watched path keep changing ({file})"]
 
 
 def test_an_overflow_asks_for_a_full_look_and_watching_goes_on(watchers: Any, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ class Ear:
     def degraded(self, reason: str) -> None:
         self.reasons.append(reason)
 
+    def recovered(self, reason: str) -> None:
+        self.reasons.remove(reason)
+
     def hears(self, *paths: Path | str) -> bool:
         wanted = {str(path) for path in paths}
         with self.changed:

@@ -32,6 +32,9 @@ class Ear:
     def degraded(self, reason: str) -> None:
         raise AssertionError("polling is what others degrade to")
 
+    def recovered(self, reason: str) -> None:
+        raise AssertionError("polling is what others recover from")
+
     def hears(self, path: Path) -> bool:
         with self.changed:
             heard = self.changed.wait_for(lambda: str(path) in self.paths, DEADLINE_S)

@@ -29,6 +29,10 @@ class Broken:
         self.calls.append(reason)
         raise RuntimeError("sk-canary")
 
+    def recovered(self, reason: str) -> None:
+        self.calls.append(f"no more {reason}")
+        raise RuntimeError("sk-canary")
+
 
 def test_a_stamp_follows_links_and_differs_after_a_replace(tmp_path: Path) -> None:
     """Two stamps are equal while the file is the same, through links too, and differ once it is another."""
@@ -122,12 +126,14 @@ def test_inotify_that_cant_be_imported_means_polling(monkeypatch: pytest.MonkeyP
 
 
 def test_a_guarded_sink_survives_everything_and_says_a_reason_once() -> None:
-    """Whatever the sink raises stops here; a reason for degradation is told one time."""
+    """Whatever the sink raises stops here; a reason for degradation is told when it begins and when it is over."""
     broken = Broken()
     guarded = GuardedSink(broken)
     guarded.touched(["/a"])
     guarded.touched([])
     guarded.rescan("overflow")
-    guarded.degraded(["x"])
-    guarded.degraded(["x", "y"])
-    assert broken.calls == ["touched", "rescan", "x", "y"]
+    guarded.polled_for(lambda: {"x": "x"})
+    guarded.polled_for(lambda: {"x": "x", "y": "y"})
+    guarded.polled_for(lambda: {"y": "y"})
+    guarded.polled_for(lambda: {"x": "x", "y": "y"})
+    assert broken.calls == ["touched", "rescan", "x", "y", "no more x", "x"]

@@ -84,6 +84,8 @@ def remove_file(path: str) -> bool:
 
 
 def _holds(path: str, content: bytes) -> bool:
+    if not os.path.isfile(path):  # reading a FIFO would wait for a writer
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(content) + 1) == content

@@ -21,7 +21,9 @@ from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.secrets import Resolver, is_plain, is_secret_ref
 from openclaw_actors.home.stores.outlines import key_outline, literal_outline, login_outline
 from openclaw_actors.home.stores.windows import Windows, windows_from_json
+from openclaw_actors.home.surrogates import without_halves
 from openclaw_actors.ids import ProviderId
+from openclaw_actors.reading.pace import give_way
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -52,11 +54,14 @@ _ENTRIES = msgspec.json.Decoder(dict[str, _Entry])
 _ENCODE = msgspec.msgpack.Encoder().encode
 _NO_KEY = KeyFacts()
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 _ANYTHING = msgspec.json.Decoder()
 _BAD_JSON = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _KINDS = ("api_key", "token", "oauth")
 _MAX_NAMED = 10
+_PACE = 64
+"""After how many profiles, some 0.3 ms, a look is taken whether it is time to let other threads run."""
 _AT_ONCE_BYTES = 500_000
 """Profiles are decoded in one go up to this size, which takes some 4 ms in which no other thread runs."""
 
@@ -102,20 +107,21 @@ def json_object(data: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw] 
     """
     place = ""
     what = "it is not valid JSON"
+    text = without_halves(data) if isinstance(data, bytes) else data
     try:
-        return _RAW_OBJECT.decode(data)
-    except msgspec.ValidationError:
-        return None
+        try:
+            return _RAW_OBJECT.decode(text)
+        except msgspec.ValidationError:
+            _RAW.decode(text)  # which is said at the first byte: what follows may be no JSON
+            return None
     except _BAD_JSON as trouble:
         if isinstance(trouble, RecursionError):
             what = "it is nested too deeply"
-        elif "surrogate" in str(trouble).lower():
-            what = "it holds half of a surrogate pair (\\ud800 to \\udfff), which is no text"
         byte = _BYTE.search(str(trouble)) if isinstance(trouble, msgspec.DecodeError) else None
         if byte:
-            before = bytes(data)[: int(byte[1])].decode("utf-8", "replace")
+            before = bytes(text)[: int(byte[1])].decode("utf-8", "replace")
             place = line_and_column(before, len(before))
-    problem = what if bytes(data).strip() else "it is empty"
+    problem = what if bytes(text).strip() else "it is empty"
     remedy = "Restore the file, or remove it to sign out; an answer from before stays meanwhile."
     raise StoreUnreadableError(path, problem, remedy, place=place)
 
@@ -134,7 +140,7 @@ def decode_profiles(
         None where there is no object of profiles at all.
 
     Raises:
-        StoreUnreadableError: It is no JSON after all (half a surrogate pair in a name, say).
+        StoreUnreadableError: It is no JSON after all (a name that is no UTF-8, say).
     """
     if raw is None:
         return None
@@ -150,7 +156,9 @@ def decode_profiles(
     profiles: list[ProfileFacts] = []
     dropped: list[tuple[str, str]] = []
     digester = resolver.digester
-    for profile_id, entry in entries.items():
+    for count, (profile_id, entry) in enumerate(entries.items()):
+        if not count % _PACE:
+            give_way()
         if type(entry) is _Entry:
             key = entry.key
             if type(key) is str and entry.type == "api_key" and entry.keyRef is UNSET and type(entry.provider) is str:

@@ -17,6 +17,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import stat as stat_bits
 import tempfile
 from urllib.parse import quote
 
@@ -76,6 +77,7 @@ def _rows(path: str, copy_limit: int) -> _Rows:
     for _ in range(_ATTEMPTS):
         before = _stamps(path)
         database, log, index, journal = before
+        _refuse_strange(path, before)
         if database is None:
             if os.path.lexists(path):
                 raise StoreUnreadableError(path, "it can't be looked at", "Let the user of this process read it.")
@@ -106,6 +108,14 @@ class _Moved(Exception):
 
 def _stamps(path: str) -> tuple[FileStamp | None, FileStamp | None, FileStamp | None, FileStamp | None]:
     return stamp(path), stamp(path + "-wal"), stamp(path + "-shm"), stamp(path + "-journal")
+
+
+def _refuse_strange(path: str, seen: tuple[FileStamp | None, ...]) -> None:
+    """Refuse what is no regular file: SQLite would open it, and wait for ever for the other end of a FIFO."""
+    for ending, one in zip(("", "-wal", "-shm", "-journal"), seen, strict=True):
+        if one is not None and not stat_bits.S_ISREG(one.mode):
+            kind = "a directory" if stat_bits.S_ISDIR(one.mode) else "not a regular file"
+            raise StoreUnreadableError(path + ending, f"it is {kind}", "Put a regular file there, or remove it.")
 
 
 def _same(before: tuple[FileStamp | None, ...], after: tuple[FileStamp | None, ...]) -> bool:

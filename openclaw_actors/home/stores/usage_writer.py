@@ -24,6 +24,7 @@ from urllib.parse import quote
 import msgspec
 
 from openclaw_actors.errors import StoreBusyError, StoreReadOnlyError, StoreUnreadableError
+from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.stores.atomic import remove_file, replace_json
 from openclaw_actors.home.stores.lock import StoreLock
 from openclaw_actors.home.stores.windows import FIELD_ORDER, Windows, windows_from_json, windows_to_json
@@ -163,12 +164,11 @@ class _Document:
         """Read a document; a missing file is an empty one."""
         problem = ""
         try:
-            with open(path, "rb") as file:
-                content = json.loads(file.read().decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
-        except FileNotFoundError:
-            content = {}
-        except OSError as error:
-            problem = f"can't be read ({os.strerror(error.errno or 0).lower()})"
+            read = read_regular(path, StoreUnreadableError, limit=STORE_LIMIT_BYTES)
+            text = read[0].decode("utf-8") if read is not None else "{}"
+            content = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        except StoreUnreadableError as trouble:
+            problem = trouble.problem
         except UnicodeDecodeError:
             problem = "is not UTF-8"
         except (ValueError, RecursionError):
@@ -177,7 +177,7 @@ class _Document:
             problem = "" if isinstance(content, dict) else "holds no JSON object"
         if problem:
             # raised down here, so that no exception with the text in it is chained to this one
-            content = None
+            content, text, read = None, "", None
             raise StoreUnreadableError(path, problem, "It was left as it is. Mend it or move it away, then try again")
         return cls(path, content)
 

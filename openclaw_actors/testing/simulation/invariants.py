@@ -114,11 +114,7 @@ class Invariants:
         for auth in supervisor.published_agents.values():
             for provider in SHOWN:
                 _promise(auth.verdict(provider).fresh, f"{provider} of {auth.agent_id} is fresh when nothing is wanted")
-        wrong = [
-            condition.type
-            for condition in supervisor.health().conditions
-            if not condition.status and condition.type not in ("Watching",)
-        ]
+        wrong = [condition.type for condition in supervisor.health().conditions if not condition.status]
         _promise(not wrong, f"every condition is true again: {wrong} are not")
         drifts = supervisor.stats().resync_drifts
         _promise(world.lost or world.coverage.done["resync"] or not drifts, "no resync finds what no event told of")

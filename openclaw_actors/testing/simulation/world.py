@@ -137,6 +137,7 @@ class World:
         """Mend everything, and let everything happen that is due; only lost events need a look at everything."""
         supervisor = self.supervisor
         supervisor.watcher.refuses = ""
+        supervisor.watcher.recover()
         self.is_deaf = False
         for source in (*supervisor.sources.held, *supervisor.sources.broken):
             supervisor.sources.mend(source)
@@ -374,8 +375,11 @@ class World:
     def _do_overflow(self, _a: int, _b: int, _c: int) -> str:
         return "the kernel's queue overflows" if self.supervisor.watcher.overflow() else ""
 
-    def _do_degrade(self, _a: int, _b: int, _c: int) -> str:
-        return "native watching isn't possible" if self.supervisor.watcher.degrade() else ""
+    def _do_degrade(self, which: int, _b: int, _c: int) -> str:
+        watcher = self.supervisor.watcher
+        if which % 2:
+            return "native watching is possible again" if watcher.recover() else ""
+        return "native watching isn't possible" if watcher.degrade() else ""
 
     def _do_refuse_watches(self, _a: int, _b: int, _c: int) -> str:
         watcher = self.supervisor.watcher
