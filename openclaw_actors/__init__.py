@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from openclaw_actors.errors import (
         ConfigError,
         ForkedError,
+        NoThreadError,
         NotRunningError,
         OpenclawActorsError,
         SettingsError,
@@ -43,6 +44,7 @@ _HOMES = {
     "ForkedError": "errors",
     "Health": "health",
     "Listing": "listing.listing",
+    "NoThreadError": "errors",
     "NotRunningError": "errors",
     "OpenclawActorsError": "errors",
     "Scope": "scope",
@@ -67,6 +69,7 @@ __all__ = [
     "ForkedError",
     "Health",
     "Listing",
+    "NoThreadError",
     "NotRunningError",
     "OpenclawActorsError",
     "Scope",

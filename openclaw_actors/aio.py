@@ -122,12 +122,12 @@ class Aio:
             return True
         loop = asyncio.get_running_loop()
         rung = asyncio.Event()
-        ended = self._supervisor._runtime.ended
-        stop = self._supervisor._runtime.bell.listen(_Wake(loop, rung.set), when=lambda: is_so() or ended.is_set())
+        runtime = self._supervisor._runtime
+        stop = runtime.bell.listen(_Wake(loop, rung.set), when=lambda: is_so() or runtime.is_over)
         try:
             until = None if timeout_s is None else loop.time() + timeout_s
             while not is_so():
-                if ended.is_set():
+                if runtime.is_over:
                     return False
                 left_s = None if until is None else until - loop.time()
                 if left_s is not None and left_s <= 0:

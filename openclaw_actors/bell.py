@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, final
 
 from openclaw_actors.clock import Clock
+from openclaw_actors.forking import mend_in_children
 
 
 class _Listener(NamedTuple):
@@ -26,6 +27,12 @@ class Bell:
         self._clock = clock
         self._lock = threading.Lock()
         self._listeners: tuple[_Listener, ...] = ()
+        mend_in_children(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: who listens here does so in the parent."""
+        self._lock = threading.Lock()
+        self._listeners = ()
 
     def ring(self) -> None:
         """Wake those whose time has come."""

@@ -6,10 +6,12 @@ OpenclawActorsError
 ├── StoreError                a profile store
 │   ├── StoreUnreadableError  can't be read or decoded; the last good answer stays
 │   ├── StoreBusyError        its lock is held by a live process
-│   └── StoreReadOnlyError    it can't be written (permissions, or a kind that isn't written yet)
+│   └── StoreReadOnlyError    it can't be written (permissions)
+│       └── StoreKindError    it is of a kind that isn't written yet (SQLite)
 ├── SettingsError             a settings file or value
 ├── UnknownReasonError        a failure reason outside the table (also a ValueError)
 ├── NotRunningError           the supervisor isn't started, or is stopped (also a RuntimeError)
+├── NoThreadError             the system starts no further thread now (also a RuntimeError)
 └── ForkedError               an event was sent in a forked child (also a RuntimeError)
 """
 
@@ -61,6 +63,10 @@ class StoreReadOnlyError(StoreError):
     """A profile store can't be written."""
 
 
+class StoreKindError(StoreReadOnlyError):
+    """A profile store is of a kind that this package doesn't write."""
+
+
 class SettingsError(OpenclawActorsError):
     """A settings file or one of its values can't be used."""
 
@@ -71,6 +77,10 @@ class UnknownReasonError(OpenclawActorsError, ValueError):
 
 class NotRunningError(OpenclawActorsError, RuntimeError):
     """The supervisor isn't running."""
+
+
+class NoThreadError(OpenclawActorsError, RuntimeError):
+    """The system starts no further thread now: too many run, or the interpreter is about to end."""
 
 
 class ForkedError(OpenclawActorsError, RuntimeError):

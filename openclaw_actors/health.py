@@ -8,6 +8,7 @@ from typing import final
 import msgspec
 
 from openclaw_actors.clock import Clock
+from openclaw_actors.forking import mend_in_children
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -48,6 +49,11 @@ class ConditionBoard:
         self._clock = clock
         self._lock = threading.Lock()
         self._conditions: dict[str, Condition] = {}
+        mend_in_children(self)
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds, in a forked child."""
+        self._lock = threading.Lock()
 
     def set(self, kind: str, status: bool, reason: str, message: str = "") -> bool:
         """Write down a condition and return whether its status or message changed."""

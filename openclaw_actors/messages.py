@@ -13,7 +13,8 @@
     file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered,
                                       StampsChecked, ArmDue
     Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
-    alarms, writer ► FailureListener  UsageDue, UsageWritten
+    alarms, writer ► FailureListener  UsageDue, UsageWritten, EarlyReportsDue
+    FailureListener ► itself          TakeOver
 
 All messages are frozen and hold ids, facts and other frozen things; none holds a secret. What belongs to a warm
 carries its `generation`. Messages with `priority` overtake the others in a mailbox: a failure that proves a credential
@@ -335,6 +336,14 @@ class ForgiveScope(Message, frozen=True, kw_only=True):
     observed_at: float
 
 
+class TakeOver(Message, frozen=True, kw_only=True):
+    """The FailureListener begins: it goes on with what its predecessor left, if there was one."""
+
+
+class EarlyReportsDue(Message, frozen=True, kw_only=True):
+    """An alarm: see whether the agents of early reports are published by now."""
+
+
 class UsageDue(Message, frozen=True, kw_only=True):
     """An alarm: write the usage of a store that has waited long enough."""
 
@@ -347,7 +356,7 @@ class UsageWritten(Message, frozen=True, kw_only=True):
     store: StoreId
     problem: str = ""
     permanent: bool = False
-    """Whether trying again is useless (the store can't be written at all)."""
+    """Whether trying again soon is useless: the store is of a kind that isn't written."""
     gone: bool = False
     """Whether there is no store any more: nothing is to be written."""
 

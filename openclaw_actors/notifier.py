@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -11,6 +12,8 @@ from typing import final
 from openclaw_actors.backlog import Backlog
 from openclaw_actors.changes import Change
 from openclaw_actors.counters import Counters
+from openclaw_actors.errors import NoThreadError
+from openclaw_actors.forking import mend_in_children
 from openclaw_actors.log import log
 
 _KEPT = 4096
@@ -38,6 +41,11 @@ class Feed:
         """Whether nothing will be put any more. Who looks at it before the take that finds nothing has had all."""
         for change in missed:
             self._backlog.add(change)
+        mend_in_children(self)
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds, in a forked child."""
+        self._lock = threading.Lock()
 
     def put(self, changes: tuple[Change, ...]) -> int:
         """Add changes and wake the consumer; return how many older ones were given up."""
@@ -79,9 +87,22 @@ class _Subscriber:
         self._thread: threading.Thread | None = None
 
     def start(self, number: int) -> None:
-        """Start calling."""
+        """Start calling.
+
+        Raises:
+            NoThreadError: The system starts no thread now; it may be tried again.
+        """
         self._thread = threading.Thread(target=self._run, name=f"openclaw-notifier-{number}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
+            raise NoThreadError("the system starts no thread for a subscriber now") from None
+
+    @property
+    def needs_thread(self) -> bool:
+        """Whether nobody would call, though somebody should: it was never started, or its thread ended by itself."""
+        return not self._ending and (self._thread is None or not self._thread.is_alive())
 
     def drop(self) -> None:
         """End without another call, but for the one that may be under way."""
@@ -107,19 +128,28 @@ class _Subscriber:
         return self._thread is threading.current_thread()
 
     def _run(self) -> None:
-        ending = False
-        while not ending:
-            self._there.wait()
-            self._there.clear()
-            ending = self._ending  # before the last look: what was put until then is delivered
-            while not self._gone and (change := self.feed.take()) is not None:
-                try:
-                    self._callback(change)
-                # others' code: with SystemExit or a CancelledError, too, the thread would end and nobody would know
-                except BaseException as error:
-                    log.bind(error=type(error).__name__, sequence=change.sequence).warning(
-                        "a subscriber raised; it stays subscribed"
-                    )
+        is_over = False
+        while not is_over:
+            try:
+                self._there.wait()
+                self._there.clear()
+                is_over = self._ending  # before the last look: what was put until then is delivered
+                self._deliver()
+            # raised in this thread from elsewhere, between two calls: what waits is delivered all the same
+            except BaseException as error:
+                log.bind(error=type(error).__name__).warning("the thread of a subscriber goes on")
+                is_over = False
+                self._there.set()
+
+    def _deliver(self) -> None:
+        while not self._gone and (change := self.feed.take()) is not None:
+            try:
+                self._callback(change)
+            # others' code: with SystemExit or a CancelledError, too, the thread would end and nobody would know
+            except BaseException as error:
+                log.bind(error=type(error).__name__, sequence=change.sequence).warning(
+                    "a subscriber raised; it stays subscribed"
+                )
 
 
 @final
@@ -140,6 +170,14 @@ class Notifier:
         self._pid: int | None = None
         self.sequence = 0
         """The number of the latest change that was posted; 0 before the first. Read it without a lock."""
+        mend_in_children(self)
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds, in a forked child, and let who follows there find the end."""
+        self._lock = threading.Lock()
+        if self._pid is not None:
+            for feed in self._feeds:
+                feed.is_over = True
 
     def adopt(self) -> None:
         """Note that this process delivers from now on: in a child that it forks nothing comes, and nothing waits for a
@@ -148,11 +186,22 @@ class Notifier:
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Start calling those who subscribed already."""
+        """Start calling those who subscribed already.
+
+        Raises:
+            NoThreadError: The system starts no thread now; it may be tried again.
+        """
         with self._lock:
             self._started = True
             for subscriber in self._subscribers:
-                self._start(subscriber)
+                if subscriber.needs_thread and not self._stopped:
+                    self._start(subscriber)
+
+    def revive(self) -> None:
+        """Start again what ended by itself; returns at once, and does so at the next call if it can't now."""
+        if any(subscriber.needs_thread for subscriber in self._subscribers):
+            with contextlib.suppress(NoThreadError):
+                self.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Let what was posted be delivered and end the threads; return whether they ended in time.
@@ -187,6 +236,9 @@ class Notifier:
         """Call `callback` with each change from now on, on a thread of its own, and return what ends that.
 
         Whatever it raises is logged and survived. In a forked child it is never called.
+
+        Raises:
+            NoThreadError: The system starts no thread now; nobody is subscribed then.
         """
         if self._is_of_another_process():
             return lambda: None
@@ -194,10 +246,10 @@ class Notifier:
         with self._lock:
             if self._stopped:
                 return lambda: None
-            self._subscribers = (*self._subscribers, subscriber)
-            self._feeds = (*self._feeds, subscriber.feed)
             if self._started:
                 self._start(subscriber)
+            self._subscribers = (*self._subscribers, subscriber)
+            self._feeds = (*self._feeds, subscriber.feed)
 
         def unsubscribe() -> None:
             if self._is_of_another_process():

@@ -266,7 +266,15 @@ class PreparedMap:
     Each publication is one item assignment: a reader sees the old answers of an agent or the new ones, never a mixture.
     """
 
-    __slots__ = ("agents", "default_agent", "instance_id", "last_revisions", "sequence", "wanted_default")
+    __slots__ = (
+        "agents",
+        "default_agent",
+        "forgotten_revision",
+        "instance_id",
+        "last_revisions",
+        "sequence",
+        "wanted_default",
+    )
 
     def __init__(self, instance_id: str) -> None:
         self.agents: dict[AgentId, AgentAuth] = {}
@@ -275,7 +283,11 @@ class PreparedMap:
         self.wanted_default = MAIN
         """The configured default agent."""
         self.last_revisions: dict[AgentId, Revision] = {}
-        """Of agents that left: one that comes back counts on, so that what readers hold of it is not taken for new."""
+        """Of agents that left: one that comes back counts on, so that what readers hold of it is not taken for new. Of
+        many, the latest; see `forgotten_revision`."""
+        self.forgotten_revision = Revision(0)
+        """The highest revision of the agents that left so long ago that nobody knows them any more: any agent that
+        comes may be one of them, and counts on from here."""
         self.sequence = 0
         """Orders the changes of all agents."""
         self.instance_id = instance_id

@@ -15,6 +15,7 @@ import msgspec
 
 from openclaw_actors.auth.check import check
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
+from openclaw_actors.forking import call_in_children
 from openclaw_actors.home.agents import agent_entries, normalise_agent_id
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.opaque import OpaqueEnv
@@ -38,6 +39,14 @@ answered: a reader that did could take out a newer one.
 
 _hook: Callable[[], None] | None = None
 _hook_lock = threading.Lock()
+
+
+def _renew_hook_lock() -> None:
+    global _hook_lock
+    _hook_lock = threading.Lock()
+
+
+call_in_children(_renew_hook_lock)
 
 
 def has_auth_for_model_provider(
@@ -214,7 +223,7 @@ def _slow(supervisor: AuthSupervisor, provider: str, agent_id: AgentId, own: Own
         view = merge(main, reader.read_store(StoreId(agent.agent_dir)))
     logins = tuple(reader.read_cli(name) for name in HomeReader.CLI_NAMES)
     index = SharedIndex(SharedFacts(home=home, clis=logins))
-    ledger = dict(supervisor._runtime.ledger)
+    ledger = dict(supervisor._struck.over(supervisor._runtime.ledger))  # with what was reported a moment ago
     return check(normalise_provider(provider), index, view, ledger, time.time()).has_auth
 
 

@@ -6,20 +6,18 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from functools import partial
 from typing import Any, Protocol, final
 
-import msgspec
 import pykka
 
 from openclaw_actors.actors.address import Address
-from openclaw_actors.actors.base import STOPPED
 from openclaw_actors.actors.dispatch import Dispatcher, StopReport
-from openclaw_actors.actors.failure_listener import FailureListener, LedgerBook
+from openclaw_actors.actors.failure_listener import FailureListener
 from openclaw_actors.actors.readings import Readings
 from openclaw_actors.actors.remembered import Remembered
+from openclaw_actors.actors.report_memory import ReportMemory
 from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.actors.warmer import WarmerActor
 from openclaw_actors.actors.watcher import WatcherActor
@@ -36,10 +34,11 @@ from openclaw_actors.log import log
 from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage
 from openclaw_actors.notifier import Notifier
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
-from openclaw_actors.reading.job import describe_error
+from openclaw_actors.reading.job import describe_error, places
 from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
 from openclaw_actors.struck import Struck
+from openclaw_actors.upkeep import Upkeep
 from openclaw_actors.wants import Wants
 from openclaw_actors.watching.choose import open_watcher
 from openclaw_actors.watching.protocol import FileWatcher
@@ -67,14 +66,11 @@ class Door(Protocol):
         ...
 
 
-class _Death(msgspec.Struct, frozen=True):
-    urn: str
-    name: str
-    reason: str
-
-
 _STARTUP = "startup"
 """The reason of the first warm."""
+
+_MOST_FAILURES = 100
+"""How often in a row the supervisor thread may fail before it gives up and stops everything."""
 
 
 @final
@@ -112,22 +108,33 @@ class Runtime:
         """Makes the way in for other processes, on the supervisor thread; None when there is none."""
         self.stop_report: StopReport | None = None
         self._tuning = Tuning(settings.tune_interpreter)
+        self._make_reader: Callable[[], HomeReader] | None = None
         self._door: Door | None = None
-        self.ledger: LedgerBook = {}
+        self._memory = ReportMemory()
+        self.ledger = self._memory.ledger
         """What was reported; the FailureListener writes it."""
         self.remembered = Remembered()
         self._flushed = threading.Event()
         self.chance = random.Random()  # noqa: S311  # jitter, not a secret
         self._started_at = 0.0
-        self._stopping = False
-        self._deaths: SimpleQueue[_Death | None] = SimpleQueue()
-        self._due: dict[str, float] = {}
-        self._restarts: dict[str, deque[float]] = {}
-        self._builders: dict[str, tuple[Address, Callable[[], pykka.ActorRef[Any]]]] = {
-            "watcher": (self.watcher, self._spawn_watcher),
-            "failure-listener": (self.listener, self._spawn_listener),
-            "warmer": (self.warmer, self._spawn_warmer),
-        }
+        self.upkeep = Upkeep(
+            self.clock,
+            settings,
+            self.conditions,
+            self.counters,
+            on_started_again=lambda name: self._ask_for_warm("restart"),
+            on_other_due=self._on_agent_due,
+            check_threads=self._check_threads,
+        )
+        for address, spawn in (
+            (self.watcher, self._spawn_watcher),
+            (self.listener, self._spawn_listener),
+            (self.warmer, self._spawn_warmer),
+        ):
+            start = partial(self._bring_up, address, spawn)
+            self.upkeep.add(address.name, start, address, is_foundation=address is self.warmer)
+        self.upkeep.add("notifier", self.notifier.start)
+        self.upkeep.add("control-socket", self._open_door)
 
     def config(self) -> ConfigFacts | None:
         """Return the newest good config."""
@@ -136,95 +143,107 @@ class Runtime:
 
     # ------------------------------------------------------------------------------------------------------------ life
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will be published any more: everything was stopped, or this is a forked child."""
+        return self.ended.is_set() or self.wants.is_forked
+
     def run(self, make_reader: Callable[[], HomeReader], timeout_s: Callable[[], float]) -> None:
         """Live: start everything, restart what dies, and stop everything when told to. The supervisor thread's whole
         work.
+
+        Whatever is raised in this thread, from outside too, is survived; when nothing helps, everything is stopped and
+        `ActorsAlive` says so. In any case `ended` is set, and whoever waits is woken.
         """
         self._started_at = self.clock.monotonic()
-        self.conditions.set("Warm", False, "Warming", "not every agent has been published yet")
+        why = ""
         try:
+            self.conditions.set("Warm", False, "Warming", "not every agent has been published yet")
             self.begin(make_reader)
             self._watch_over()
-        except Exception as error:  # the thread that watches over the others must say why it ends
-            why = describe_error(error)
-            log.error("the supervisor thread failed and everything is stopped: {}", why)
-            self.end(timeout_s())
-            self.conditions.set("ActorsAlive", False, "SupervisorFailed", f"the supervisor thread failed: {why}")
-        else:
-            self.end(timeout_s())
-        self.ended.set()
-        self.bell.ring()
+        except BaseException as error:
+            why = self._note_failure(error)
+        try:
+            try:
+                self.end(timeout_s())
+            except BaseException as error:
+                why = self._note_failure(error)
+                self.end(timeout_s())  # what is stopped by now costs no time
+        finally:
+            self.ended.set()
+            if why:
+                self.conditions.set("ActorsAlive", False, "SupervisorFailed", f"the supervisor thread failed: {why}")
+            self.bell.ring()
+
+    def _note_failure(self, error: BaseException) -> str:
+        why = describe_error(error)
+        log.bind(at=places(error)).error("the supervisor thread failed and everything is stopped: {}", why)
+        return why
 
     def _watch_over(self) -> None:
-        """Wait for deaths, and start again what died when its pause is over; returns when told to stop."""
-        while True:
+        """Look after everything until told to stop."""
+        failures = 0
+        while not self.upkeep.is_stopping:
             try:
-                death = self._deaths.get(timeout=self.look_after())
-            except Empty:
-                continue
-            if death is None:
-                return
-            self._on_death(death)
+                self.upkeep.wait(self.look_after())
+                failures = 0
+            # without this thread nobody is started again; an exit that was raised in it from outside is not ours
+            except BaseException as error:
+                failures += 1
+                log.bind(error=describe_error(error), at=places(error)).error(
+                    "the supervisor thread failed and goes on"
+                )
+                if failures > _MOST_FAILURES:
+                    raise
+                if failures > 1:
+                    self.conditions.set("ActorsAlive", False, "SupervisorFailing", "what dies may not be started again")
+                    self.upkeep.wait(min(self.settings.restart_max_s, self.settings.restart_first_s * failures))
 
     def look_after(self) -> float | None:
-        """Take note of deaths, and start again what is due; return in how many seconds to come again, None for never
-        unless something dies.
-        """
-        while not self._stopping:
-            try:
-                death = self._deaths.get_nowait()
-            except Empty:
-                break
-            if death is not None:
-                self._on_death(death)
-        for name in [name for name, at in self._due.items() if at <= self.clock.monotonic()]:
-            del self._due[name]
-            self._restart(name)
-        calm_at = self._calm_at()
-        if not calm_at and not self._due:
-            self.conditions.set("ActorsAlive", True, "Alive", "")
-        due = min((*self._due.values(), *calm_at), default=None)
-        return None if due is None else max(0.0, due - self.clock.monotonic())
+        """Do one round of supervision: take note of all deaths that wait, look who lives, and start again what is due
+        by now. It goes by `clock` alone and never blocks.
 
-    def _calm_at(self) -> list[float]:
-        """Return when the actors that died too often will have lived long enough to be called alive again."""
-        now, settings = self.clock.monotonic(), self.settings
-        for recent in self._restarts.values():
-            while recent and recent[0] < now - settings.restart_period_s:
-                recent.popleft()
-        often = [recent for recent in self._restarts.values() if len(recent) > settings.restart_intensity]
-        return [recent[-settings.restart_intensity - 1] + settings.restart_period_s + 0.001 for recent in often]
+        Call it on the thread that called `begin` (the supervisor thread; a test's own on a stepped dispatcher), or on
+        any other while no `begin`, `end` or `look_after` runs.
+
+        Returns:
+            In how many seconds it wants to be called again, at the latest; a death is reason to call it at once. None
+            when everything is being stopped: nothing is started again any more.
+        """
+        left_s = self.upkeep.look_after()
+        if left_s is not None:
+            self.notifier.revive()
+        return left_s
 
     def begin(self, make_reader: Callable[[], HomeReader]) -> None:
-        """Start the actors and ask for the first warm."""
+        """Start everything and ask for the first warm; never raises for what can't be started.
+
+        Such a part is said in `ActorsAlive` and tried again, ever more slowly, for ever, and the rest goes on: without
+        a watcher agents are warmed, without a listener they are read; without a warmer they are not warmed yet.
+        """
+        self._make_reader = make_reader
         self._tuning.begin()
-        self.reader = make_reader()
-        self.notifier.start()
-        self.dispatcher.on_death(lambda urn, name, reason: self._deaths.put(_Death(urn, name, reason)))
-        for address, spawn in self._builders.values():
-            address.ref = spawn()
-        self.conditions.set("ActorsAlive", True, "Alive", "")
-        if self.make_door is not None:
-            # before the warm: who sees it warm can reach it
-            self._door = self.make_door()
-            self._door.open()
-        self._ask_for_warm(_STARTUP)
+        self.dispatcher.on_death(self.upkeep.note)
+        self.upkeep.begin()
+        if self.warmer.ref is not None:
+            self._ask_for_warm(_STARTUP)
 
     def ask_to_stop(self) -> None:
         """Have the supervisor thread stop everything; returns at once."""
-        self._stopping = True
-        self._deaths.put(None)
+        self.upkeep.stop()
 
     def end(self, timeout_s: float) -> None:
         """Stop everything, in order: no new events, usage flushed, no publications, no reads."""
-        self._stopping = True
+        self.upkeep.stop()
         self._tuning.end()
         # a tenth is kept back, so that whoever waits for this thread sees it end, and what it left behind, in time
         until = self.clock.monotonic() + timeout_s * 0.9
         left_s: Callable[[], float] = lambda: max(0.0, until - self.clock.monotonic())  # noqa: E731
         if self._door is not None:
             self._door.close(left_s() / 4)
-        if self.listener.tell(FlushUsage()):
+        if self._memory.is_unfinished or self.listener.waiting():
+            self._bring_back_listener()
+        if self.listener.lives and self.listener.tell(FlushUsage()):
             self._flushed.wait(left_s() / 2)
         refs = [address.ref for address in (self.watcher, self.warmer, self.listener) if address.ref is not None]
         stuck = self.dispatcher.stop_actors(refs, left_s())
@@ -263,11 +282,12 @@ class Runtime:
     def _spawn_listener(self) -> pykka.ActorRef[Any]:
         return self.dispatcher.spawn(
             FailureListener,
+            me=self.listener,
             warmer=self.warmer,
             dispatcher=self.dispatcher,
             prepared=self.prepared,
             config=self.config,
-            ledger=self.ledger,
+            memory=self._memory,
             counters=self.counters,
             conditions=self.conditions,
             settings=self.settings,
@@ -276,13 +296,13 @@ class Runtime:
         )
 
     def _spawn_warmer(self) -> pykka.ActorRef[Any]:
-        assert self.reader is not None
+        reader = self._home_reader()
         return self.dispatcher.spawn(
             WarmerActor,
             me=self.warmer,
             watcher=self.watcher,
             dispatcher=self.dispatcher,
-            readings=Readings(self.reader),
+            readings=Readings(reader),
             remembered=self.remembered,
             prepared=self.prepared,
             wants=self.wants,
@@ -295,54 +315,48 @@ class Runtime:
             name="warmer",
         )
 
+    def _bring_up(self, address: Address, spawn: Callable[[], pykka.ActorRef[Any]]) -> None:
+        address.ref = spawn()
+
+    def _bring_back_listener(self) -> None:
+        """Have somebody write what a dead listener left unwritten, though everything is being stopped."""
+        if not self.listener.lives:
+            try:
+                self.listener.ref = self._spawn_listener()
+            except Exception as error:
+                log.error("usage that was reported last is not written: {}", describe_error(error))
+
+    def _home_reader(self) -> HomeReader:
+        if self.reader is None:
+            assert self._make_reader is not None
+            self.reader = self._make_reader()
+        return self.reader
+
+    def _open_door(self) -> None:
+        if self.make_door is None:
+            return
+        self._home_reader()  # what is opened is named after the home
+        if self._door is not None:
+            self._door.close(0.0)
+        self._door = self.make_door()
+        self._door.open()
+
+    def _check_threads(self) -> None:
+        for name in self.dispatcher.check_threads():
+            log.bind(lane=name).error("a thread ended by itself; its actors go on on another or are started again")
+
+    def _on_agent_due(self, name: str) -> None:
+        # its pause is over: a check that fails each time must not be repeated without end at full speed
+        self.warmer.tell(AgentActorDied(agent_id=AgentId(name.removeprefix(AGENT_PREFIX))))
+
     def _ask_for_warm(self, reason: str) -> None:
-        # at the start nobody has had a report yet, so none is lost; what an actor that died had may be
-        is_start = reason == _STARTUP
-        waiting = tuple(generation for generation, _ in self.wants.open_generations(reports=not is_start))
+        # at the start nobody has had a report yet, so none is lost; what an actor that died had may be, but for those
+        # that the listener still has to look at
+        open_ones = self.wants.open_generations(reports=reason != _STARTUP)
+        kept = self._memory.generations(self.listener.waiting())
+        waiting = tuple(generation for generation, _ in open_ones if generation not in kept)
         generation = self.wants.mint(Scope.everything())
         self.warmer.tell(BeginWarming(generation=generation, reason=reason, answers=waiting))
-
-    def _on_death(self, death: _Death) -> None:
-        if death.reason == STOPPED or self._stopping:
-            return
-        if not death.name.startswith(AGENT_PREFIX):
-            address, _ = self._builders[death.name]
-            if address.ref is None or address.ref.actor_urn != death.urn:
-                return  # notice of an earlier incarnation
-        log.bind(actor=death.name, reason=death.reason).error("an actor died and is started again")
-        now, settings = self.clock.monotonic(), self.settings
-        recent = self._restarts.setdefault(death.name, deque())
-        self._calm_at()
-        recent.append(now)
-        if len(recent) > settings.restart_intensity:
-            often = f"{death.name} died {len(recent)} times in {settings.restart_period_s:g} s: {death.reason}"
-            self.conditions.set("ActorsAlive", False, "RestartingOften", f"{often}; it is still tried")
-        delay_s = min(settings.restart_max_s, settings.restart_first_s * 2 ** min(len(recent) - 1, 30))
-        self._due[death.name] = now + delay_s
-
-    def _restart(self, name: str) -> None:
-        if self._stopping:
-            return
-        if name.startswith(AGENT_PREFIX):
-            # its pause is over: a check that fails each time must not be repeated without end at full speed
-            self.warmer.tell(AgentActorDied(agent_id=AgentId(name.removeprefix(AGENT_PREFIX))))
-            return
-        address, spawn = self._builders[name]
-        if address.ref is not None and address.ref.is_alive():
-            return
-        self.counters.restarts += 1
-        try:
-            address.ref = spawn()
-        except Exception as error:  # no thread can be started now, say: that degrades this part, and is tried again
-            why = describe_error(error)
-            log.bind(actor=name).error("an actor can't be started and is tried again: {}", why)
-            self.conditions.set(
-                "ActorsAlive", False, "CannotStart", f"{name} can't be started: {why}; it is still tried"
-            )
-            self._due[name] = self.clock.monotonic() + self.settings.restart_max_s
-            return
-        # whatever it was told while it was dead is made good by looking at everything again
-        self._ask_for_warm("restart")
 
     # ------------------------------------------------------------------------------------- what the WarmerActor tells
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Self
 from openclaw_actors.actors.dispatch import ThreadedDispatcher
 from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.changes import Change
-from openclaw_actors.errors import NotRunningError
+from openclaw_actors.errors import NoThreadError, NotRunningError
 from openclaw_actors.events import Events
+from openclaw_actors.forking import mend_in_children
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.opaque import OpaqueEnv
 from openclaw_actors.home.reader import HomeReader
@@ -73,6 +74,11 @@ class AuthSupervisor(Events):
         self._gap: LoopGap | None = None
         self._aio: Aio | None = None
         self._said_warm = False
+        mend_in_children(self)
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds, in a forked child; not for embedders."""
+        self._lock = threading.Lock()
 
     # ------------------------------------------------------------------------------------------------------------ life
 
@@ -81,6 +87,7 @@ class AuthSupervisor(Events):
 
         Raises:
             NotRunningError: It was stopped: a supervisor lives once, make another.
+            NoThreadError: The system starts no thread now; it may be tried again.
         """
         with self._lock:
             if self._stopped:
@@ -106,7 +113,14 @@ class AuthSupervisor(Events):
             self._runtime.wants.adopt()
             self._runtime.notifier.adopt()
             self._pid = os.getpid()
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                if self._gap is not None:
+                    self._gap.stop()
+                raise NoThreadError(
+                    "the system starts no thread for the supervisor now; start it again later"
+                ) from None
             self._thread = thread
             self._started = True
             _STARTED.add(self)
@@ -115,10 +129,10 @@ class AuthSupervisor(Events):
     def wait_warm(self, timeout_s: float | None = None) -> bool:
         """Block until every agent was published once; return whether that is so; a stop ends the wait.
 
-        Not for an event loop: see `aio`.
+        Not for an event loop: see `aio`. In a forked child, where nothing warms, it doesn't wait.
         """
         runtime = self._runtime
-        runtime.bell.wait_until(lambda: runtime.warm.is_set() or runtime.ended.is_set(), timeout_s)
+        runtime.bell.wait_until(lambda: runtime.warm.is_set() or runtime.is_over, timeout_s)
         return runtime.warm.is_set()
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -134,6 +148,12 @@ class AuthSupervisor(Events):
         self._stop(timeout_s)
 
     def _stop(self, timeout_s: float) -> None:
+        if self._thread is not None and self._pid != os.getpid():
+            # a forked child: what runs, and the loop that is measured, are the parent's
+            self._stopped = True
+            self._runtime.wants.close()
+            _STARTED.discard(self)
+            return
         with self._lock:
             first, self._stopped = not self._stopped, True
             self._runtime.wants.close()
@@ -147,7 +167,7 @@ class AuthSupervisor(Events):
             self._runtime.notifier.stop(0.0)
             self._runtime.ended.set()
             self._runtime.bell.ring()
-        if thread is None or self._pid != os.getpid():
+        if thread is None:
             return
         if first:
             self._runtime.ask_to_stop()

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 
+from openclaw_actors.forking import mend_in_children
 from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.scope import Scope
 
@@ -29,6 +30,11 @@ class Wants:
         self._scopes: tuple[Scope, ...] = ()
         self._closed = False
         self._pid = os.getpid()
+        mend_in_children(self)
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds, in a forked child."""
+        self._lock = threading.Lock()
 
     @property
     def latest(self) -> Generation:
@@ -44,9 +50,14 @@ class Wants:
         self._closed = True
 
     @property
+    def is_forked(self) -> bool:
+        """Whether it is another process that answers."""
+        return self._pid != os.getpid()
+
+    @property
     def is_live(self) -> bool:
         """Whether somebody is there to answer: not after a stop, nor in a forked child."""
-        return not self._closed and self._pid == os.getpid()
+        return not self._closed and not self.is_forked
 
     def mint(self, scope: Scope, *, of_report: bool = False) -> Generation:
         """Return the next generation and note that it wants this scope; one of a report is answered by that alone."""

@@ -2,61 +2,103 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from typing import Any
 
 import pykka
 
 from openclaw_actors.actors.base import tell
+from openclaw_actors.log import log
 
 _MOST_KEPT = 1000
-"""How many messages wait for an actor that was never there yet; of more, the newest."""
+"""How many messages wait for an actor that isn't there; of more, the newest."""
 
 
 class Address:
-    """A stable name for an actor that may be restarted. One writer (the supervisor) sets `ref`; any thread may tell."""
+    """A stable name for an actor that may be restarted. One writer (the supervisor) sets `ref`; any thread may tell.
 
-    __slots__ = ("_kept", "_ref", "name")
+    What is told to an actor that isn't there is lost, unless the address `keeps`: then each message is kept until the
+    actor is done with it, and its next incarnation is told all that is left, in order. Only the message that it died in
+    is given up, or it could kill every incarnation: that is logged, and the restart answers its attempt.
+    """
+
+    __slots__ = ("_given_up", "_handling", "_kept", "_lock", "_ref", "name")
 
     def __init__(self, name: str, ref: pykka.ActorRef[Any] | None = None, *, keeps: bool = False) -> None:
-        """Name an actor; one that `keeps` gets what was told before it was first there."""
+        """Name an actor; one that `keeps` calls `begins` and `ends` around each message that it handles."""
         self.name = name
         self._ref = ref
-        self._kept: deque[object] | None = deque(maxlen=_MOST_KEPT) if keeps and ref is None else None
+        self._lock = threading.Lock()  # orders what is told while an incarnation comes; nobody holds it for long
+        self._kept: dict[int, object] | None = {} if keeps else None
+        self._handling: object | None = None
+        self._given_up = 0
 
     @property
     def ref(self) -> pykka.ActorRef[Any] | None:
-        """The incarnation that lives; None when there is none."""
+        """The newest incarnation, be it alive or dead; None when there is none."""
         return self._ref
 
     @ref.setter
     def ref(self, ref: pykka.ActorRef[Any] | None) -> None:
-        self._ref = ref
-        if ref is not None:
-            self._hand_over(ref)
+        if self._kept is None:
+            self._ref = ref
+            return
+        with self._lock:
+            died_in, self._handling = self._handling, None
+            if died_in is not None and self._kept.pop(id(died_in), None) is not None:
+                log.bind(actor=self.name, message_type=type(died_in).__name__).warning(
+                    "the message that an actor died in is given up"
+                )
+            if self._given_up:
+                log.bind(actor=self.name, messages=self._given_up).warning(
+                    "an actor was away for so long that messages to it were given up"
+                )
+                self._given_up = 0
+            self._ref = ref
+            if ref is not None:
+                for message in self._kept.values():
+                    tell(ref, message)
+
+    @property
+    def lives(self) -> bool:
+        """Whether there is an incarnation that lives."""
+        ref = self._ref
+        return ref is not None and ref.is_alive()
 
     def tell(self, message: object) -> bool:
-        """Send a message and return whether an actor was there to accept it; never raises.
+        """Send a message and return whether an actor was there to accept it, or will be; never raises.
 
-        What is lost while an actor is dead is made good by its restart, which warms everything again.
+        What is lost while the WarmerActor is dead is made good by its restart, which warms everything again.
         """
-        ref = self._ref
-        if ref is None:
-            kept = self._kept
-            if kept is None:
-                return False
-            kept.append(message)
+        kept = self._kept
+        if kept is None:
             ref = self._ref
-            if ref is not None:  # it has come between the two looks
-                self._hand_over(ref)
-            return True
-        return tell(ref, message)
+            return ref is not None and tell(ref, message)
+        with self._lock:
+            kept[id(message)] = message
+            if (self._ref is None or not tell(self._ref, message)) and len(kept) > _MOST_KEPT:
+                self._give_up_oldest(kept)
+        return True
 
-    def _hand_over(self, ref: pykka.ActorRef[Any]) -> None:
-        kept, self._kept = self._kept, None
-        while kept:
-            try:
-                message = kept.popleft()
-            except IndexError:  # another thread was faster
+    def waiting(self) -> tuple[object, ...]:
+        """Return what is kept: told, and not yet done with."""
+        with self._lock:
+            return tuple(self._kept.values()) if self._kept is not None else ()
+
+    def begins(self, message: object) -> None:
+        """Take note that the actor begins to handle a message; on its thread."""
+        self._handling = message
+
+    def ends(self, message: object) -> None:
+        """Take note that the actor is done with a message; on its thread."""
+        if self._kept is not None:
+            self._kept.pop(id(message), None)
+        self._handling = None
+
+    def _give_up_oldest(self, kept: dict[int, object]) -> None:
+        """Drop the oldest message of an attempt, which the restart answers; the others are few."""
+        for key, message in kept.items():
+            if hasattr(message, "generation"):
+                del kept[key]
+                self._given_up += 1
                 return
-            tell(ref, message)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+from collections import deque
 from typing import Any, Protocol
 
 import pykka
 
 from openclaw_actors.actors.base import tell
 from openclaw_actors.clock import Clock
+from openclaw_actors.errors import NoThreadError
+from openclaw_actors.log import log
+from openclaw_actors.reading.job import describe_error
 
 LONGEST_WAIT_S = 30.0
 """No wait is longer than this: the system's waits don't count the time that a machine is suspended, while
@@ -54,6 +58,8 @@ class Alarms:
         self._clock = clock
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[float, int, _Entry]] = []
+        self._due: deque[tuple[pykka.ActorRef[Any], object]] = deque()
+        """Alarms that ring now; the thread's alone."""
         self._order = itertools.count()
         self._cancelled = 0
         self._rung = 0
@@ -69,9 +75,7 @@ class Alarms:
                 return entry
             heapq.heappush(self._heap, (entry.due, next(self._order), entry))
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="openclaw-alarms", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = self._started()
             elif self._heap[0][2] is entry:  # only an alarm that is now the earliest changes when to wake up
                 self._changed.notify()
         return entry
@@ -87,6 +91,28 @@ class Alarms:
                 self._heap = [item for item in self._heap if item[2].ref is not None]
                 heapq.heapify(self._heap)
                 self._cancelled = 0
+
+    def check(self) -> bool:
+        """Start another thread if the one that rings has ended by itself, and tell whether that was so.
+
+        Raises:
+            NoThreadError: the system has no thread left; it may be tried again.
+        """
+        if self._thread is None or self._thread.is_alive():
+            return False
+        with self._changed:
+            if self._stopped or self._thread.is_alive():
+                return False
+            self._thread = self._started()
+        return True
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="openclaw-alarms", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise NoThreadError("the system starts no thread for the alarms now") from None
+        return thread
 
     def rung(self) -> int:
         """Return how many alarms have rung."""
@@ -115,18 +141,28 @@ class Alarms:
         return thread if thread.is_alive() else None
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                due = self._next_due()
-                if self._stopped:
-                    return
-            for ref, message in due:  # without the lock: a tell may call back into a lane
-                tell(ref, message)
-            del due
+        while not self._stopped:
+            try:
+                self._ring()
+            # nothing here raises; what was raised in this thread from elsewhere must not silence all alarms
+            except BaseException as error:
+                log.bind(error=describe_error(error)).error("the thread of the alarms goes on")
+        self._due.clear()
 
-    def _next_due(self) -> list[tuple[pykka.ActorRef[Any], object]]:
+    def _ring(self) -> None:
+        with self._changed:
+            self._wait_for_due()
+        while self._due and not self._stopped:  # without the lock: a tell may call back into a lane
+            try:
+                tell(*self._due[0])
+            except Exception:
+                self._due.popleft()
+                raise
+            self._due.popleft()  # behind the tell: told twice is harmless, never told isn't
+
+    def _wait_for_due(self) -> None:
         """Wait for the next alarms and take them out; called with the lock held, returns early when stopped."""
-        due: list[tuple[pykka.ActorRef[Any], object]] = []
+        due = self._due
         while not self._stopped:
             while self._heap and self._heap[0][2].ref is None:
                 heapq.heappop(self._heap)
@@ -143,4 +179,3 @@ class Alarms:
             if due:
                 break
             self._changed.wait(min(LONGEST_WAIT_S, self._heap[0][0] - now) if self._heap else None)
-        return due

@@ -19,6 +19,7 @@ from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from openclaw_actors.actors.inbox import Inbox
+from openclaw_actors.forking import call_in_children
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error, places
 
@@ -256,3 +257,15 @@ class BaseActor(pykka.Actor):
             "an actor's handler failed"
         )
         self._lane.failed(error)
+
+
+def _leave_registry() -> None:
+    """Take this package's actors out of a forked child's registry: they have no thread there, and the child's own
+    `stop_all()` would wait for them for ever. Its lock may be held by a thread that is not there either.
+    """
+    registry: Any = pykka.ActorRegistry
+    registry._actor_refs_lock = threading.RLock()
+    registry._actor_refs = [ref for ref in registry._actor_refs if not issubclass(ref.actor_class, BaseActor)]
+
+
+call_in_children(_leave_registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from openclaw_actors.actors.base import BaseActor, tell
 from openclaw_actors.actors.inbox import Inbox
 from openclaw_actors.actors.lanes import DispatchStats, Seat, SharedLane, ThreadLane, Witness
 from openclaw_actors.clock import Clock, SystemClock
-from openclaw_actors.errors import NotRunningError
+from openclaw_actors.errors import NoThreadError, NotRunningError
 from openclaw_actors.reading.job import ReadJob
 from openclaw_actors.reading.pool import ReaderPool
 
@@ -69,6 +70,12 @@ class Dispatcher(Protocol):
         """
         ...
 
+    def check_threads(self) -> tuple[str, ...]:
+        """End the actors whose thread has ended without them, so that their deaths are told of, give those that share
+        a lane another thread, and return the names of what was found; costs next to nothing when all is well.
+        """
+        ...
+
     def stop_actors(self, refs: Iterable[pykka.ActorRef[Any]], timeout_s: float) -> tuple[pykka.ActorRef[Any], ...]:
         """Stop these actors in this order and return those that didn't stop in time."""
         ...
@@ -102,7 +109,7 @@ class ThreadedDispatcher:
             self._clock, max_threads=max_reader_threads, stall_s=stall_s, quarantine_after=quarantine_after
         )
         self._lock = threading.Lock()
-        self._own_threads: dict[pykka.ActorRef[Any], tuple[str, threading.Thread]] = {}
+        self._own_threads: dict[pykka.ActorRef[Any], tuple[ThreadLane, threading.Thread]] = {}
         self._stopped = False
 
     @property
@@ -119,6 +126,7 @@ class ThreadedDispatcher:
 
         Raises:
             NotRunningError: the dispatcher is stopped.
+            NoThreadError: the system starts no thread now.
         """
         if self._stopped:
             raise NotRunningError("the dispatcher is stopped and starts no actors; make a new one")
@@ -131,7 +139,7 @@ class ThreadedDispatcher:
             with self._lock:
                 for gone in [known for known, (_, thread) in self._own_threads.items() if not thread.is_alive()]:
                     del self._own_threads[gone]
-                self._own_threads[ref] = (name, lane.thread)
+                self._own_threads[ref] = (lane, lane.thread)
         self._witness.spawned()
         return ref
 
@@ -146,6 +154,18 @@ class ThreadedDispatcher:
     def on_death(self, listener: Callable[[str, str, str], None]) -> None:
         """Call the listener with urn, name and reason at each end of an actor, on that actor's thread."""
         self._witness.on_death(listener)
+
+    def check_threads(self) -> tuple[str, ...]:
+        """End the actors whose thread has ended without them, and give the shared lane and the alarms another thread if
+        they need one; return the names of what was found.
+        """
+        with self._lock:
+            lanes = [lane for lane, _ in self._own_threads.values()]
+        found = [lane.name for lane in lanes if lane.end_if_lost()]
+        with contextlib.suppress(NoThreadError):  # it is tried again at the next check
+            found += ["agents"] if self._agents.check() else []
+            found += ["alarms"] if self._alarms.check() else []
+        return tuple(found)
 
     def stats(self) -> DispatchStats:
         """Return what has befallen the actors."""
@@ -170,19 +190,19 @@ class ThreadedDispatcher:
             stuck_threads=tuple(thread.name for thread in threads if thread is not None)
             + tuple(thread.name for ref, (_, thread) in alive.items() if not ref.is_alive()),
             blocking_sources=blocking,
-            live_actors=tuple(name for ref, (name, _) in alive.items() if ref.is_alive()),
+            live_actors=tuple(lane.name for ref, (lane, _) in alive.items() if ref.is_alive()),
         )
 
-    def _join_stopped(self, until: float) -> dict[pykka.ActorRef[Any], tuple[str, threading.Thread]]:
+    def _join_stopped(self, until: float) -> dict[pykka.ActorRef[Any], tuple[ThreadLane, threading.Thread]]:
         """Wait for the threads of stopped actors and return those that are still there."""
         with self._lock:
             known = dict(self._own_threads)
-        left = {}
-        for ref, (name, thread) in known.items():
+        left: dict[pykka.ActorRef[Any], tuple[ThreadLane, threading.Thread]] = {}
+        for ref, (lane, thread) in known.items():
             if not ref.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
-                left[ref] = (name, thread)
+                left[ref] = (lane, thread)
         with self._lock:
             for ref in known.keys() - left.keys():
                 self._own_threads.pop(ref, None)

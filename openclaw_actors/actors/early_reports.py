@@ -9,13 +9,11 @@ from typing import Any
 import pykka
 
 from openclaw_actors.actors.address import Address
-from openclaw_actors.actors.base import tell
 from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.actors.report_memory import Report
 from openclaw_actors.home.facts import ConfigFacts
-from openclaw_actors.messages import ReportAnswered, ReportFailure, ReportSuccess
+from openclaw_actors.messages import EarlyReportsDue, ReportAnswered
 from openclaw_actors.prepared import PreparedMap
-
-Report = ReportFailure | ReportSuccess
 
 _CHECK_S = 0.05
 _WAIT_S = 10.0
@@ -25,51 +23,54 @@ _MOST = 1000
 
 
 class EarlyReports:
-    """The FailureListener's."""
+    """The FailureListener's. What waits is kept with the supervisor: the next incarnation goes on with it."""
 
     def __init__(
         self,
         actor: pykka.ActorRef[Any],
+        me: Address,
         warmer: Address,
         dispatcher: Dispatcher,
         prepared: PreparedMap,
         config: Callable[[], ConfigFacts | None],
+        waiting: deque[Report],
     ) -> None:
         self._actor = actor
+        self._me = me
         self._warmer = warmer
         self._dispatcher = dispatcher
         self._map = prepared
         self._config = config
-        self._waiting: deque[Report] = deque()
-        self._reminder: Report | None = None
-        """One of them that an alarm tells again: its coming is the time to look at all of them."""
+        self._waiting = waiting
+        self._is_set = False
 
     def waits(self, report: Report) -> bool:
         """Put a report aside whose agent isn't published yet, and tell whether it was."""
-        if report is self._reminder:
-            self._reminder = None
-            # each is told again when its agent is there or has taken too long; its handler finds that out again
-            looked_at, self._waiting = self._waiting, deque()
-            for one in looked_at:
-                if self._is_early(one):
-                    self._waiting.append(one)
-                else:
-                    tell(self._actor, one)
-        elif not self._is_early(report):
+        if not self._is_early(report):
             return False
-        else:
-            self._waiting.append(report)
-            if len(self._waiting) > _MOST:
-                self._warmer.tell(ReportAnswered(generation=self._waiting.popleft().generation))
-        if self._waiting and self._reminder is None:
-            self._reminder = self._waiting[0]
-            self._dispatcher.tell_later(_CHECK_S, self._actor, self._reminder)
+        self._waiting.append(report)
+        if len(self._waiting) > _MOST:
+            self._warmer.tell(ReportAnswered(generation=self._waiting.popleft().generation))
+        self.set_alarm()
         return True
 
-    def give_up(self) -> None:
-        """Answer all of them: nobody will look at them any more."""
-        for report in self._waiting:
-            self._warmer.tell(ReportAnswered(generation=report.generation))
+    def look(self) -> None:
+        """Have those told again whose agent is there or has taken too long; their handler finds that out again."""
+        self._is_set = False
+        for _ in range(len(self._waiting)):
+            report = self._waiting[0]
+            if self._is_early(report):
+                self._waiting.append(report)
+            else:
+                self._me.tell(report)
+            self._waiting.popleft()  # last, so that it is somewhere all the time
+        self.set_alarm()
+
+    def set_alarm(self) -> None:
+        """Look again soon, if any waits."""
+        if self._waiting and not self._is_set:
+            self._is_set = True
+            self._dispatcher.tell_later(_CHECK_S, self._actor, EarlyReportsDue())
 
     def _is_early(self, report: Report) -> bool:
         if report.agent_id in self._map.agents:

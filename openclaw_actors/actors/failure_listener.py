@@ -1,10 +1,11 @@
 """FailureListener: owns what is reported of credentials: the hook slot's other end, the classification, the failure
 ledger.
 
-Owns: the ledger keyed by (store, evidence id, secret digest), and the usage that waits to be written. Receives:
-ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage; UsageDue and UsageWritten of its own. Sends:
-LedgerChanged, ReportAnswered and WarmScope to the WarmerActor. Dies when: told to stop. After a restart: the ledger
-goes on (it is kept with the supervisor), unwritten usage is lost.
+Owns: the ledger keyed by (store, evidence id, secret digest), the usage that waits to be written, and the reports that
+wait for their agents. Receives: ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage; TakeOver,
+UsageDue, UsageWritten and EarlyReportsDue of its own. Sends: LedgerChanged, ReportAnswered and WarmScope to the
+WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns is kept with the
+supervisor (`ReportMemory`), and its address keeps each message until it is done with it.
 
 A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock. What
 can't be written is kept and tried again, ever more slowly. A report for an agent that isn't published yet waits for it.
@@ -12,15 +13,18 @@ can't be written is kept and tried again, ever more slowly. A report for an agen
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
+
+from pykka._envelope import Envelope
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.early_reports import EarlyReports
-from openclaw_actors.actors.unwritten_usage import Step, UnwrittenUsage
+from openclaw_actors.actors.report_memory import LedgerBook, ReportMemory
+from openclaw_actors.actors.usage_desk import UsageDesk
 from openclaw_actors.auth.binding import bound, key_of
 from openclaw_actors.auth.failures import (
     Effect,
@@ -36,11 +40,10 @@ from openclaw_actors.counters import Counters
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.providers import auth_provider
-from openclaw_actors.home.stores.usage_writer import write_usage
 from openclaw_actors.home.stores.windows import Windows
-from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId, StoreId
-from openclaw_actors.log import log
+from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId
 from openclaw_actors.messages import (
+    EarlyReportsDue,
     FlushUsage,
     ForgetUsage,
     ForgiveScope,
@@ -48,23 +51,12 @@ from openclaw_actors.messages import (
     ReportAnswered,
     ReportFailure,
     ReportSuccess,
+    TakeOver,
     UsageDue,
     UsageWritten,
 )
 from openclaw_actors.prepared import AgentAuth, PreparedMap
-from openclaw_actors.reading.job import ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
-
-_GONE = "gone"
-"""What a usage write comes to when there is no store any more."""
-
-LedgerBook = dict[LedgerKey, LedgerEntry]
-
-_MOST_FORGOTTEN = 1000
-"""How many removed profiles are remembered at a time."""
-
-_LONGEST_DELAY_S = 300.0
-"""How long a write that keeps failing waits for its next try, at most."""
 
 
 class FailureListener(BaseActor):
@@ -73,11 +65,12 @@ class FailureListener(BaseActor):
     def __init__(
         self,
         *,
+        me: Address,
         warmer: Address,
         dispatcher: Dispatcher,
         prepared: PreparedMap,
         config: Callable[[], ConfigFacts | None],
-        ledger: LedgerBook,
+        memory: ReportMemory,
         counters: Counters,
         conditions: ConditionBoard,
         settings: Settings,
@@ -85,25 +78,25 @@ class FailureListener(BaseActor):
         lane: Lane,
     ) -> None:
         super().__init__(lane=lane)
+        self._me = me
         self._warmer = warmer
         self._dispatcher = dispatcher
         self._map = prepared
         self._config = config
-        self._ledger = ledger
+        self._ledger: LedgerBook = memory.ledger
         self._counters = counters
-        self._conditions = conditions
-        self._settings = settings
-        self._on_flushed = on_flushed
-        self._waiting: dict[StoreId, UnwrittenUsage] = {}
-        self._memory_only: dict[StoreId, str] = {}
-        self._flushing = False
-        self._forgotten: dict[tuple[StoreId, str], float] = {}
-        """Until when what was reported of a profile isn't to be written, monotonic seconds: it was removed then."""
-        self._early = EarlyReports(self.actor_ref, warmer, dispatcher, prepared, config)
+        self._usage = UsageDesk(self.actor_ref, me, dispatcher, conditions, settings, memory, on_flushed)
+        self._early = EarlyReports(self.actor_ref, me, warmer, dispatcher, prepared, config, memory.early)
 
-    def on_stop(self) -> None:
-        """Leave no early report without an answer."""
-        self._early.give_up()
+    def on_start(self) -> None:
+        """Go on with what an earlier incarnation left."""
+        tell(self.actor_ref, TakeOver())
+
+    def run_one(self, envelope: Envelope[Any]) -> None:
+        """Handle one envelope, and say so to those who keep it until then."""
+        self._me.begins(envelope.message)
+        super().run_one(envelope)
+        self._me.ends(envelope.message)
 
     def _on_handler_error(self, message: object, error: BaseException) -> None:
         if isinstance(message, ReportFailure | ReportSuccess):
@@ -141,10 +134,10 @@ class FailureListener(BaseActor):
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
             self._ledger[key_of(candidate)] = LedgerEntry(windows, observed_ms)
             self._warmer.tell(ReportAnswered(generation=message.generation))
-            self._write(candidate, step, message.cause_at)
+            self._usage.add(candidate, step, message.cause_at)
             return
         self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
-        self._write(candidate, step, message.cause_at)
+        self._usage.add(candidate, step, message.cause_at)
 
     @handles(ReportSuccess)
     def _on_report_success(self, message: ReportSuccess) -> None:
@@ -174,7 +167,7 @@ class FailureListener(BaseActor):
         else:
             # what most reports say, thousands of them: nobody's answer changes, so nobody is asked for one
             self._warmer.tell(ReportAnswered(generation=message.generation))
-        self._write(candidate, step, message.cause_at, last_good=(auth_provider(provider), candidate.evidence.id))
+        self._usage.add(candidate, step, message.cause_at, last_good=(auth_provider(provider), candidate.evidence.id))
 
     @handles(ForgiveScope)
     def _on_forgive_scope(self, message: ForgiveScope) -> None:
@@ -202,108 +195,32 @@ class FailureListener(BaseActor):
                     )
         self._warmer.tell(warm)
 
+    @handles(TakeOver)
+    def _on_take_over(self, _message: TakeOver) -> None:
+        self._early.set_alarm()
+        self._usage.take_over()
+
+    @handles(EarlyReportsDue)
+    def _on_early_reports_due(self, _message: EarlyReportsDue) -> None:
+        self._early.look()
+
     # ------------------------------------------------------------------------------------------------------- writing
 
     @handles(UsageDue)
     def _on_usage_due(self, message: UsageDue) -> None:
-        waiting = self._waiting.get(message.store)
-        if waiting is None:
-            return
-        waiting.due = False
-        if not waiting.writing and not waiting.steps:
-            del self._waiting[message.store]
-        self._start_write(message.store, waiting)
+        self._usage.on_due(message.store)
 
     @handles(UsageWritten)
     def _on_usage_written(self, message: UsageWritten) -> None:
-        store = message.store
-        waiting = self._waiting.setdefault(store, UnwrittenUsage())
-        waiting.end(failed=bool(message.problem))
-        waiting.problem = message.problem
-        waiting.failures = waiting.failures + 1 if message.problem else 0
-        if message.problem:
-            log.bind(store=store).warning("usage of a store can't be written now: {}", message.problem)
-        if message.gone:
-            waiting.steps.clear()
-        if message.permanent or (message.problem and self._flushing):
-            self._memory_only[store] = message.problem
-            waiting.steps.clear()
-        if not waiting.steps:
-            if not waiting.due:
-                del self._waiting[store]
-        elif self._flushing:
-            self._start_write(store, waiting)
-        elif not waiting.due:
-            self._schedule(store, waiting)
-        problems = {one: each.problem for one, each in self._waiting.items() if each.problem} | self._memory_only
-        self._conditions.set(
-            "UsagePersisted", not problems, "Unwritable" if problems else "Written", "; ".join(problems.values())
-        )
-        self._show_flushed()
+        self._usage.on_written(message)
 
     @handles(ForgetUsage)
     def _on_forget_usage(self, message: ForgetUsage) -> None:
-        if len(self._forgotten) + len(message.profiles) > _MOST_FORGOTTEN:
-            self._forgotten.clear()  # all of them are long over
-        self._forgotten |= {(message.store, name): message.made_at for name in message.profiles}
-        waiting = self._waiting.get(message.store)
-        if waiting is not None:
-            waiting.forget(message.profiles)
+        self._usage.forget(message)
 
     @handles(FlushUsage)
     def _on_flush_usage(self, _message: FlushUsage) -> None:
-        self._flushing = True
-        for store, waiting in list(self._waiting.items()):
-            self._start_write(store, waiting)
-        self._show_flushed()
-
-    def _write(
-        self, candidate: Candidate, step: Step, reported_at: float, *, last_good: tuple[str, str] | None = None
-    ) -> None:
-        """Have a report written, together with others of its store that come soon."""
-        store = candidate.store
-        if store is not None and self._forgotten.get((store, candidate.evidence.id), -1.0) >= reported_at:
-            return
-        if store is None or candidate.evidence.source != "profile" or store in self._memory_only:
-            return
-        waiting = self._waiting.setdefault(store, UnwrittenUsage())
-        waiting.add(candidate.evidence.id, step)
-        if last_good is not None:
-            waiting.last_good[last_good[0]] = last_good[1]
-        if self._flushing:
-            self._start_write(store, waiting)
-        elif not waiting.due and not waiting.writing:
-            self._schedule(store, waiting)
-
-    def _schedule(self, store: StoreId, waiting: UnwrittenUsage) -> None:
-        waiting.due = True
-        delay_s = min(_LONGEST_DELAY_S, self._settings.usage_flush_s * 2 ** min(waiting.failures, 20))
-        self._dispatcher.tell_later(delay_s, self.actor_ref, UsageDue(store=store))
-
-    def _start_write(self, store: StoreId, waiting: UnwrittenUsage) -> None:
-        if waiting.writing or not waiting.steps:
-            return
-        steps, last_good = waiting.begin()
-        last_good = dict(last_good)  # the other is this actor's to change
-        me, timeout_s = self.actor_ref, self._settings.lock_timeout_s
-        changes = {profile: partial(_in_turn, tuple(each)) for profile, each in steps.items()}
-
-        def write() -> object:
-            if not os.path.isdir(store):
-                return _GONE  # with its agent; it is nobody's business to make it again
-            return write_usage(store, changes, last_good=last_good, lock_timeout_s=timeout_s)
-
-        def deliver(outcome: ReadOutcome) -> None:
-            permanent = "keeps its profiles in SQLite" in outcome.problem
-            gone = outcome.value == _GONE
-            tell(me, UsageWritten(store=store, problem=outcome.problem, permanent=permanent, gone=gone))
-
-        # the lock may be held by another process for as long as the deadline of a reading, so it gets time beside it
-        self._dispatcher.read(ReadJob(f"usage:{store}", write, deliver, timeout_s + self._settings.source_deadline_s))
-
-    def _show_flushed(self) -> None:
-        if self._flushing and not any(waiting.writing or waiting.steps for waiting in self._waiting.values()):
-            self._on_flushed()
+        self._usage.flush()
 
     # ------------------------------------------------------------------------------------------------------ the ledger
 
@@ -378,10 +295,4 @@ def _succeeded(windows: Windows | None, *, now_ms: int) -> Windows:
     return after_success(windows, now_ms)
 
 
-def _in_turn(steps: tuple[Step, ...], windows: Windows | None) -> Windows | None:
-    for step in steps:
-        windows = step(windows)
-    return windows
-
-
-__all__ = ["FailureListener", "LedgerBook"]
+__all__ = ["FailureListener"]

@@ -12,8 +12,18 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
+from openclaw_actors.forking import call_in_children
+
 _rare = threading.Lock()
 """Guards what happens a few times in an inbox's life; one for all, since 10,000 inboxes need no lock each."""
+
+
+def _renew_rare() -> None:
+    global _rare
+    _rare = threading.Lock()
+
+
+call_in_children(_renew_rare)
 
 
 def _nobody() -> None:

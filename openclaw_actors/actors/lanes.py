@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
 from queue import SimpleQueue
 
-import msgspec
-
-from openclaw_actors.actors.base import STOPPED, BaseActor, Lane
+from openclaw_actors.actors.base import BaseActor, Lane
 from openclaw_actors.actors.inbox import is_urgent
+from openclaw_actors.actors.witness import LANE_STOPPED, DispatchStats, Witness
+from openclaw_actors.errors import NoThreadError
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error
 from openclaw_actors.reading.pace import Pace, pace_of_this_thread
@@ -23,88 +21,6 @@ BATCH_MESSAGES = 16
 
 BATCH_S = 0.001
 """Seconds after which an actor of a shared lane gives way, even with less than a batch handled."""
-
-LANE_STOPPED = "its lane was stopped"
-"""The reason of an end that came with the end of the whole lane: at stop, no accident."""
-
-DeathListener = Callable[[str, str, str], None]
-"""Called with an actor's urn, name and reason of death, on the thread that the actor ran on."""
-
-
-class DispatchStats(msgspec.Struct, frozen=True):
-    """What a dispatcher has seen; the numbers only grow."""
-
-    spawned: int
-    """Actors started."""
-    deaths: int
-    """Actors ended, for whatever reason."""
-    handler_errors: int
-    """Errors that left a handler or a hook."""
-    unknown_messages: int
-    """Messages without a handler."""
-    dropped_messages: int
-    """Messages that waited when their actor ended."""
-
-
-class Witness:
-    """Counts what befalls the actors of one dispatcher and passes their deaths on; safe on any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._unknown: set[tuple[str, type]] = set()
-        self._listeners: tuple[DeathListener, ...] = ()
-
-    def on_death(self, listener: DeathListener) -> None:
-        """Call the listener at each end of an actor from now on, also at those that were asked for (`STOPPED`)."""
-        with self._lock:
-            self._listeners = (*self._listeners, listener)
-
-    def spawned(self) -> None:
-        """Count a start."""
-        with self._lock:
-            self._counts["spawned"] += 1
-
-    def failed(self) -> None:
-        """Count an error that left a handler; the actor has logged it."""
-        with self._lock:
-            self._counts["handler_errors"] += 1
-
-    def unknown(self, name: str, message_type: type) -> None:
-        """Count a message without a handler, and warn at the first of its type for that actor."""
-        with self._lock:
-            self._counts["unknown_messages"] += 1
-            first = (name, message_type) not in self._unknown
-            if first and len(self._unknown) < 1_000:  # 10,000 agents that get a strange message need no 10,000 lines
-                self._unknown.add((name, message_type))
-            else:
-                first = False
-        if first:
-            log.bind(actor=name, message_type=message_type.__name__).warning(
-                "an actor got a message it has no handler for"
-            )
-
-    def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
-        """Count an end and tell the listeners."""
-        with self._lock:
-            self._counts["deaths"] += 1
-            self._counts["dropped_messages"] += dropped
-        if reason not in (STOPPED, LANE_STOPPED):
-            log.bind(actor=name, reason=reason, dropped=dropped).error("an actor died")
-        elif dropped:
-            log.bind(actor=name, dropped=dropped).debug("an actor stopped and dropped what waited")
-        for listener in self._listeners:
-            try:
-                listener(urn, name, reason)
-            except Exception as error:
-                self.failed()
-                log.bind(actor=name, error=describe_error(error)).error("a listener for deaths failed")
-
-    def stats(self) -> DispatchStats:
-        """Return the counts."""
-        with self._lock:
-            counts = dict(self._counts)
-        return DispatchStats(**{field: counts.get(field, 0) for field in DispatchStats.__struct_fields__})
 
 
 class ThreadLane:
@@ -122,6 +38,7 @@ class ThreadLane:
         self._tokens: SimpleQueue[None] = SimpleQueue()
         self.thread: threading.Thread | None = None
         """The actor's thread, once it is started."""
+        self._actor: BaseActor | None = None
 
     @property
     def name(self) -> str:
@@ -132,18 +49,19 @@ class ThreadLane:
         """Start the actor's thread.
 
         Raises:
-            RuntimeError: the system has no thread left; the actor is ended then.
+            NoThreadError: the system has no thread left; the actor is ended then.
         """
         inbox = actor.inbox
         inbox.notify = self._arrived
-        # the thread holds the actor: pykka's refs do so weakly
+        # pykka's refs hold it weakly, and it must be there to be ended when its thread is gone
+        self._actor = actor
         self.thread = threading.Thread(target=self._run, args=(actor,), name=f"openclaw-{self._name}", daemon=True)
         try:
             self.thread.start()
         except RuntimeError:
             self.thread = None
             actor.run_end("its thread could not be started")
-            raise
+            raise NoThreadError(f"the system starts no thread for the actor {self._name} now") from None
         inbox.runner = self.thread.ident
 
     def failed(self, error: BaseException) -> None:
@@ -156,7 +74,16 @@ class ThreadLane:
 
     def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
         """Pass the death on."""
+        self._actor = None
         self._witness.died(urn, name, reason, dropped)
+
+    def end_if_lost(self) -> bool:
+        """End the actor if its thread has ended without it, and tell whether that was so; any thread."""
+        actor, thread = self._actor, self.thread
+        if actor is None or thread is None or thread.ident is None or thread.is_alive():
+            return False
+        actor.run_end("its thread ended")
+        return True
 
     def _arrived(self) -> None:
         self._tokens.put(None)
@@ -182,6 +109,9 @@ class ThreadLane:
                     was_urgent = is_urgent(envelope.message)
                     actor.run_one(envelope)
                 del envelope  # while the thread waits nothing may keep the last message alive
+        # outside of a handler only what was raised in this thread from elsewhere comes by
+        except BaseException as error:
+            actor.run_end(f"{describe_error(error)} on its thread")
         finally:
             pace.leave_turn()
 
@@ -257,9 +187,17 @@ class Seat:
                 break
         # First the flag down, then the look: whoever puts after the look finds the flag down and queues the seat. The
         # other way round a put between look and flag would be slept through.
-        self._ready.release()
+        if self._ready.locked():  # whom `recover` has queued may have it down already
+            self._ready.release()
         if not inbox.empty():
             self._arrived()
+
+    def recover(self, runner: int | None) -> None:
+        """Queue the actor whatever its flag says, for the lane's thread has lost count of its queue."""
+        actor = self._actor
+        if actor is not None:
+            actor.inbox.runner = runner
+            self._lane.ready.put(self)
 
     def end(self, reason: str) -> None:
         """End the actor with its lane; the lane's thread only."""
@@ -277,6 +215,9 @@ class SharedLane:
     One thread and not several: the work is pure Python, so a second thread adds no speed, only lateness for the event
     loop beside it (measured: four of them take x3 as long and triple the loop's lag). It breathes about every
     millisecond. Its actors must not wait for each other.
+
+    What is raised in the thread from elsewhere ends the actor whose turn it was, and nobody else: the thread goes on,
+    or `check` starts another.
     """
 
     def __init__(self, thread_name: str, witness: Witness) -> None:
@@ -288,19 +229,46 @@ class SharedLane:
         self._lock = threading.Lock()
         self._seats: dict[str, Seat] = {}  # holds the actors alive: pykka's refs do so weakly
         self._thread: threading.Thread | None = None
+        self._turn: Seat | None = None
         self._stopping = False
 
     def seat(self, urn: str, seat: Seat) -> int | None:
-        """Take an actor in, start the thread if it is the first, and return the thread's ident; None when stopped."""
+        """Take an actor in, start the thread if it is the first, and return the thread's ident; None when stopped.
+
+        Raises:
+            NoThreadError: the system has no thread left.
+        """
         with self._lock:
             if self._stopping:
                 return None
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name=self._thread_name, daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = self._started()
             self._seats[urn] = seat
             return self._thread.ident
+
+    def check(self) -> bool:
+        """Start another thread if the lane's has ended by itself, and tell whether that was so; any thread.
+
+        Raises:
+            NoThreadError: the system has no thread left; it may be tried again.
+        """
+        thread = self._thread
+        if thread is None or thread.is_alive():
+            return False
+        with self._lock:
+            if self._stopping or self._thread is not thread:
+                return False
+            self._thread = self._started()
+        return True
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, args=(self._thread is not None,), name=self._thread_name)
+        thread.daemon = True
+        try:
+            thread.start()
+        except RuntimeError:
+            raise NoThreadError("the system starts no thread for the agents' actors now") from None
+        return thread
 
     def leave(self, urn: str) -> None:
         """Let an actor go."""
@@ -324,12 +292,32 @@ class SharedLane:
         thread.join(max(0.0, timeout_s))
         return thread if thread.is_alive() else None
 
-    def _run(self) -> None:
-        pace = pace_of_this_thread()
+    def _run(self, is_lost: bool) -> None:
+        pace, done = pace_of_this_thread(), False
         try:
-            self._serve(pace)
+            while not done:
+                try:
+                    if is_lost:
+                        self._recover()
+                        is_lost = False
+                    self._serve(pace)
+                    done = True
+                # outside of a handler only what was raised in this thread from elsewhere comes by
+                except BaseException as error:
+                    is_lost = True
+                    log.bind(lane=self._thread_name, error=describe_error(error)).error("a lane's thread goes on")
         finally:
             pace.leave_turn()
+
+    def _recover(self) -> None:
+        """Begin anew: whose turn it was may have lost a message, and is ended; all others get a turn."""
+        seat, self._turn = self._turn, None
+        if seat is not None:
+            seat.end("its turn was broken off")
+        with self._lock:
+            seats = list(self._seats.values())
+        for seat in seats:
+            seat.recover(threading.get_ident())
 
     def _serve(self, pace: Pace) -> None:
         while not self._stopping:
@@ -343,7 +331,9 @@ class SharedLane:
                 seat = self.ready.get()
                 pace.breathe()
             if seat is not None:
+                self._turn = seat
                 seat.turn()
+                self._turn = None
             del seat
         with self._lock:
             left = list(self._seats.values())

@@ -22,6 +22,9 @@ _NO_REVISION = Revision(0)
 REMOVED, RETURNED = "agent-removed", "agent-returned"
 """Reasons of the changes of an agent that leaves the config, and of one that comes back."""
 
+_MOST_GONE = 10_000
+"""Of how many agents that left the config the last revision is remembered."""
+
 _MOST_OLD = 64
 """How many ends of answers that were replaced are kept beside the current ones, at least, before they are dropped."""
 
@@ -100,7 +103,7 @@ class Publisher:
         """
         old = self._map.agents.get(agent.id)
         if old is None:
-            last = self._map.last_revisions.pop(agent.id, None)
+            last = self._map.last_revisions.pop(agent.id, None) or self._map.forgotten_revision or None
             auth = AgentAuth(
                 agent,
                 table,
@@ -149,8 +152,15 @@ class Publisher:
         self._noted.pop(agent_id, None)
         gone = self._map.agents.pop(agent_id, None)
         if gone is not None:
-            self._map.last_revisions[agent_id] = Revision(gone.revision + 1)
+            self._remember_revision(agent_id, Revision(gone.revision + 1))
             self._on_published(gone, self._goings(gone, cause_at))
+
+    def _remember_revision(self, agent_id: AgentId, revision: Revision) -> None:
+        known = self._map.last_revisions
+        known[agent_id] = revision
+        while len(known) > _MOST_GONE:
+            forgotten = known.pop(next(iter(known)))
+            self._map.forgotten_revision = max(self._map.forgotten_revision, forgotten)
 
     def agents_ending(self, now: float) -> list[AgentId]:
         """Return the agents some of whose answers time has changed by now (epoch seconds)."""

@@ -97,13 +97,14 @@ class SourceBoard:
         self.records: dict[str, SourceRecord] = {}
         self.running = 0
         """How many readings run or wait for a reader."""
-        self._forgotten: dict[str, int] = {}
+        self._forgotten = 0
+        """The highest ticket of the sources that were dropped: whatever comes, or comes back, counts on from there."""
 
     def record(self, source: str) -> SourceRecord:
         """Return the record of a source, making it at the first call."""
         record = self.records.get(source)
         if record is None:
-            last = self._forgotten.pop(source, 0)
+            last = self._forgotten
             record = self.records[source] = SourceRecord(
                 source, first_ticket=last + 1, last_ticket=last, done_ticket=last, wanted_ticket=last
             )
@@ -115,7 +116,7 @@ class SourceBoard:
         if record is None:
             return
         self.running -= record.running
-        self._forgotten[source] = record.last_ticket
+        self._forgotten = max(self._forgotten, record.last_ticket)
         if record.alarm is not None:
             record.alarm.cancel()
 

@@ -27,6 +27,8 @@ class UnwrittenUsage:
     writing: bool = False
     failures: int = 0
     problem: str = ""
+    memory_only: bool = False
+    """Whether the store is of a kind that isn't written: what is reported is not gathered until it is another."""
 
     def add(self, profile: str, step: Step) -> None:
         """Take a step that is to be written."""
@@ -46,6 +48,10 @@ class UnwrittenUsage:
                 self.steps[profile] = [*steps, *self.steps.get(profile, ())][-_MOST_STEPS:]
             self.last_good = self.written_last_good | self.last_good
         self.written, self.written_last_good, self.writing = {}, {}, False
+
+    def drop(self) -> None:
+        """Give up what waits."""
+        self.steps, self.last_good = {}, {}
 
     def forget(self, profiles: tuple[str, ...]) -> None:
         """Drop what waits for these profiles, also for the case that the write under way fails."""

@@ -37,7 +37,7 @@ from openclaw_actors.messages import (
     WatchingRecovered,
     WatchSource,
 )
-from openclaw_actors.reading.job import ReadJob, ReadOutcome
+from openclaw_actors.reading.job import ReadJob, ReadOutcome, describe_error
 from openclaw_actors.reading.pace import give_way
 from openclaw_actors.settings import Settings
 from openclaw_actors.watching.protocol import FileWatcher
@@ -117,7 +117,12 @@ class WatcherActor(BaseActor):
         if self._open_watcher is None:
             self._conditions.set("Watching", True, "Off", "switched off by the settings")
             return
-        self._open()
+        try:
+            self._open()
+        except BaseException as error:
+            why = f"files can't be watched now ({describe_error(error)}); it is still tried"
+            self._conditions.set("Watching", False, "CannotOpen", f"{why}. Changes show with a recheck or a resync")
+            raise
         self._show_condition()
 
     def on_stop(self) -> None:

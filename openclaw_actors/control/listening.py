@@ -13,10 +13,19 @@ from typing import final
 import msgspec
 
 from openclaw_actors.control.address import SUFFIX, choose, connect, home_mark, identity, prune, remove
+from openclaw_actors.forking import call_in_children
 
 _BACKLOG = 16
 _opening = threading.Lock()
 """Held while a socket is opened: two supervisors of one process would both find the place free."""
+
+
+def _renew_opening() -> None:
+    global _opening
+    _opening = threading.Lock()
+
+
+call_in_children(_renew_opening)
 
 
 class NotOpened(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, final
 import msgspec
 
 from openclaw_actors.errors import ConfigError, HomeError
+from openclaw_actors.forking import mend_in_children
 from openclaw_actors.home import agents
 from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.config import config_facts
@@ -66,6 +67,7 @@ class HomeReader:
         self._digester = digester if digester is not None else Digester()
         self._cwd = cwd if cwd is not None else _working_directory()
         self._lock = threading.Lock()
+        mend_in_children(self)
         self._max_store_bytes = max_store_bytes
         process = _opaque(env)
         # it only asks for names; a dict of all values would stand in the trace of whatever goes wrong in there
@@ -78,6 +80,10 @@ class HomeReader:
         """Number of the youngest reading of the home."""
         self._held = 0
         """Number of the reading whose outcome is held."""
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds, in a forked child."""
+        self._lock = threading.Lock()
 
     @property
     def digester(self) -> Digester:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
+
+from openclaw_actors.forking import call_in_children
 
 WORK_S = 0.001
 """Seconds of work after which a thread takes a breath."""
@@ -33,8 +34,7 @@ def _renew_turn() -> None:
     _TURN = threading.Lock()  # who held it may not be there in a forked child
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turn)
+call_in_children(_renew_turn)
 
 
 class Pace:

@@ -169,21 +169,46 @@ class ReaderPool:
 
     def _work(self, worker: _Worker) -> None:
         pace = worker.pace = pace_of_this_thread()
-        try:
-            while (job := self._next_job(worker, pace)) is not None:
-                pace.take_turn()
-                self._set_clock(worker)
-                value, error, failure = attempt(job)
-                outcome = self._finish(worker, value, error, failure)
-                if outcome is not None:
-                    self._deliver(job, outcome)
-                if worker.abandoned:  # set for good by the time `_finish` is through
-                    return
-                del job, value, outcome
-                pace.breathe()
+        goes_on = True
+        while goes_on:
+            try:
+                goes_on = self._do_next(worker, pace)
+            # no read gets an error out of `attempt`; what was raised in this thread from elsewhere ends one read
+            except BaseException as error:
+                log.bind(error=describe_error(error)).error("a reader's thread goes on")
+                self._break_off(worker)
+                goes_on = not worker.abandoned
+            finally:
                 pace.leave_turn()
-        finally:
-            pace.leave_turn()
+
+    def _do_next(self, worker: _Worker, pace: Pace) -> bool:
+        """Do one job, when there is one, and tell whether the worker goes on."""
+        job = self._next_job(worker, pace)
+        if job is None:
+            return False
+        pace.take_turn()
+        self._set_clock(worker)
+        value, error, failure = attempt(job)
+        outcome = self._finish(worker, value, error, failure)
+        if outcome is not None:
+            self._deliver(job, outcome)
+        if worker.abandoned:  # set for good by the time `_finish` is through
+            return False
+        pace.breathe()
+        return True
+
+    def _break_off(self, worker: _Worker) -> None:
+        """Answer the read that a worker was on, and have it ask for the next one like any other."""
+        with self._lock:
+            if worker in self._idle:
+                self._idle.remove(worker)
+            job = worker.job
+            if worker.started_at == math.inf:
+                worker.started_at = self._clock.monotonic()
+        if job is not None:
+            outcome = self._finish(worker, None, "its reading was broken off", Failure.RAISED_EXIT)
+            if outcome is not None:
+                self._deliver(job, outcome)
 
     def _next_job(self, worker: _Worker, pace: Pace) -> ReadJob | None:
         with self._lock:
@@ -339,23 +364,32 @@ class ReaderPool:
     # the monitor
 
     def _observe(self) -> None:
-        while True:
-            with self._lock:
-                if self._stopping:
-                    return
-                now = self._clock.monotonic()
-                wake_at = self._look(now)
-                recruit = self._grant()
-                answers = list(self._answers)
-                self._answers.clear()
-                if recruit is None and not answers:
-                    self._watch_at = wake_at
-                    # at least a millisecond: a clock that stands still must not make this a busy loop
-                    self._watch.wait(None if wake_at is None else max(0.001, wake_at - now))
-                    continue
-            self._launch(recruit)
-            for job, outcome in answers:
-                self._deliver(job, outcome)
+        while not self._stopping:
+            try:
+                self._watch_once()
+            # nothing here raises; what was raised in this thread from elsewhere must not end all deadlines
+            except BaseException as error:
+                log.bind(error=describe_error(error)).error("the thread that watches the readers goes on")
+
+    def _watch_once(self) -> None:
+        with self._lock:
+            if self._stopping:
+                return
+            now = self._clock.monotonic()
+            wake_at = self._look(now)
+            recruit = self._grant()
+            if recruit is None and not self._answers:
+                self._watch_at = wake_at
+                # at least a millisecond: a clock that stands still must not make this a busy loop
+                self._watch.wait(None if wake_at is None else max(0.001, wake_at - now))
+                return
+        self._launch(recruit)
+        while not self._stopping:
+            try:
+                job, outcome = self._answers.popleft()
+            except IndexError:
+                return
+            self._deliver(job, outcome)
 
     def _look(self, now: float) -> float | None:
         """Mark who is blocked, abandon who overran, and return when to look again."""

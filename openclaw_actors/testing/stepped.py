@@ -14,7 +14,7 @@ import pykka
 from openclaw_actors.actors.alarms import Alarm
 from openclaw_actors.actors.base import BaseActor
 from openclaw_actors.actors.dispatch import StopReport
-from openclaw_actors.actors.lanes import LANE_STOPPED, DispatchStats, Witness
+from openclaw_actors.actors.witness import LANE_STOPPED, DispatchStats, Witness
 from openclaw_actors.errors import NotRunningError
 from openclaw_actors.reading.job import ReadJob
 from openclaw_actors.testing.clock import VirtualClock
@@ -191,6 +191,10 @@ class SteppedDispatcher:
     def on_death(self, listener: Callable[[str, str, str], None]) -> None:
         """Call the listener with urn, name and reason at each actor's end."""
         self._witness.on_death(listener)
+
+    def check_threads(self) -> tuple[str, ...]:
+        """Find nothing: there are no threads here."""
+        return ()
 
     def stats(self) -> DispatchStats:
         """Return what has befallen the actors."""

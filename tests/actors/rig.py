@@ -45,6 +45,8 @@ class Rig(SteppedSupervisor):
             instance_id=instance_id,
             watches=False,
         )
+        if self.settings.watch:
+            self.runtime.open_watcher = self.runtime._open_watcher
         self.published: list[AgentAuth] = []
         """Every publication, in order."""
         self._tell_published = self.runtime.published

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
 
+from openclaw_actors.actors import address, publisher
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.auth.evaluation import Evaluation
+from openclaw_actors.errors import NoThreadError
+from openclaw_actors.home.digest import Digester
+from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.messages import (
+    BeginWarming,
     ContinueSweep,
+    FlushUsage,
     LedgerChanged,
+    ReportFailure,
     Reread,
     SourceRead,
     SweepAgent,
@@ -20,6 +30,7 @@ from openclaw_actors.messages import (
     WarmScope,
 )
 from openclaw_actors.scope import Scope
+from openclaw_actors.upkeep import LIVENESS_S
 
 
 @pytest.fixture
@@ -141,19 +152,22 @@ def test_a_refusal_that_was_reported_to_a_dead_warmer_counts(rig: Rig) -> None:
     assert rig.open_generations() == ()
 
 
-def test_a_report_between_the_restart_and_the_new_address_is_not_lost(rig: Rig) -> None:
+def test_a_report_between_the_restart_and_the_new_address_is_not_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A report that was recorded, but told to the dead warmer, is known to the new one when it begins."""
     kill(rig)
     rig.look_after()
-    spawn = rig.runtime._builders["warmer"][1]
+    spawn = rig.dispatcher.spawn
 
-    def slow_spawn() -> Any:
-        ref = spawn()
-        rig.refuse()
-        rig.dispatcher.step_actor("failure-listener")
+    def slow_spawn(*arguments: Any, **named: Any) -> Any:
+        ref = spawn(*arguments, **named)
+        if named["name"] == "warmer":
+            rig.refuse()
+            rig.dispatcher.step_actor("failure-listener")
         return ref
 
-    rig.runtime._builders["warmer"] = (rig.runtime.warmer, slow_spawn)
+    monkeypatch.setattr(rig.dispatcher, "spawn", slow_spawn)
     rig.advance(0.1)
     rig.look_after()
     rig.run_until_idle()
@@ -215,7 +229,7 @@ def test_deaths_in_a_row_wait_ever_longer_and_say_so(rig: Rig) -> None:
         kill(rig)
         rig.look_after()
         began = rig.clock.monotonic()
-        rig.advance(rig.runtime._due["warmer"] - began)
+        rig.advance((rig.runtime.upkeep.restarts.due_at("warmer") or began) - began)
         pauses.append(rig.clock.monotonic() - began)
         rig.look_after()
         rig.run_until_idle()
@@ -247,9 +261,7 @@ def test_the_listeners_death_loses_no_refusal(rig: Rig) -> None:
     rig.run_until_idle()
     until = rig.answer().valid_until
     kill(rig, "failure-listener")
-    lost = rig.refuse()
     restart(rig)
-    assert not rig.runtime.wants.is_open(lost)
     rig.refuse(reason="rate_limit")
     rig.run_until_idle()
     assert (rig.state("ops"), rig.answer().valid_until) == ("cooldown", until)
@@ -315,7 +327,7 @@ def test_a_sweep_that_fails_is_tried_again_ever_more_slowly(rig: Rig, monkeypatc
         assert rig.state("ops") == "usable"
         assert not rig.answer("ops", "zai").fresh
         rig.look_after()
-        tries.append(rig.runtime._due["agent-ops"] - rig.clock.monotonic())
+        tries.append((rig.runtime.upkeep.restarts.due_at("agent-ops") or 0.0) - rig.clock.monotonic())
         rig.advance(tries[-1])
         rig.look_after()
         rig.run_until_idle()
@@ -375,3 +387,400 @@ def test_nothing_stays_before_the_map_when_the_warmer_dies_with_a_report(make_ri
     restart(rig)
     assert (rig.open_generations(), rig.state()) == ((), "rejected")
     assert not rig.runtime.struck.cells
+
+
+# ------------------------------------------------------------------------------------------------------ the supervisor
+
+
+def test_a_round_of_supervision_says_when_the_next_one_is_due(rig: Rig) -> None:
+    """It goes by the clock alone: with nothing to do the next look at who lives is due, with a death its restart."""
+    assert rig.runtime.look_after() == LIVENESS_S
+    kill(rig)
+    assert rig.runtime.look_after() == pytest.approx(rig.settings.restart_first_s)
+    assert rig.stats().restarts == 0
+    rig.advance(rig.settings.restart_first_s / 2)
+    assert rig.runtime.look_after() == pytest.approx(rig.settings.restart_first_s / 2)
+    rig.advance(rig.settings.restart_first_s / 2)
+    assert rig.runtime.look_after() == LIVENESS_S
+    assert rig.stats().restarts == 1
+    rig.runtime.ask_to_stop()
+    assert rig.runtime.look_after() is None
+
+
+@pytest.mark.parametrize("name", ["watcher", "failure-listener", "warmer"])
+def test_an_actor_whose_notice_of_death_was_lost_is_found(rig: Rig, name: str) -> None:
+    """A look at who lives makes good what no notice told; one that comes late is not another death."""
+    deaths = rig.runtime.upkeep._deaths
+    kill(rig, name)
+    late = list(deaths)
+    assert late
+    deaths.clear()
+    rig.look_after()
+    assert not rig.runtime.upkeep.restarts.remembered(), "its notice may still come"
+    rig.advance(LIVENESS_S)
+    rig.look_after()
+    assert rig.runtime.upkeep.restarts.due_at(name) is not None
+    deaths.extend(late)
+    rig.look_after()
+    assert rig.runtime.upkeep.restarts.deaths(name, rig.clock.monotonic()) == 1
+    restart(rig)
+    assert rig.stats().restarts == 1
+    rig.files.write_profiles(zai__me=api_key("zai"))
+    rig.touch(rig.store())
+    rig.refuse("zai:me")
+    rig.run_until_idle()
+    assert rig.state("ops", "zai") == "rejected"
+
+
+def test_nobody_is_remembered_for_ever(rig: Rig) -> None:
+    """What is known of deaths and pauses is dropped when the period is over."""
+    for number in range(20):
+        rig.runtime.upkeep.note(f"urn:{number}", f"agent-{number}", "killed by a test")
+    kill(rig)
+    restart(rig)
+    assert rig.runtime.upkeep.restarts.remembered() == 21
+    rig.advance(rig.settings.restart_period_s + 1.0)
+    rig.look_after()
+    assert rig.runtime.upkeep.restarts.remembered() == 0
+    assert rig.condition("ActorsAlive").status
+
+
+# ---------------------------------------------------------------------------------------------------------- the start
+
+
+def cannot_start(rig: Rig, monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
+    """Let the system have no thread for some actors; return the names, which may be taken out again.
+
+    A stand-in, since a limit on threads that only these would meet can't be set.
+    """
+    spawn, without = rig.dispatcher.spawn, list(names)
+
+    def refuse(actor_class: Any, /, *arguments: Any, name: str, **named: Any) -> Any:
+        if name in without:
+            raise NoThreadError("the system starts no thread now")
+        return spawn(actor_class, *arguments, name=name, **named)
+
+    monkeypatch.setattr(rig.dispatcher, "spawn", refuse)
+    return without
+
+
+@pytest.mark.parametrize("name", ["watcher", "failure-listener"])
+def test_what_cannot_be_started_degrades_itself_alone(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Agents are warmed and read without it, health names it, it is tried ever more slowly, and comes by itself."""
+    rig = make_rig("main", "ops", strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    without = cannot_start(rig, monkeypatch, name)
+    rig.warm()
+    assert (rig.state("ops"), rig.answer("ops").fresh) == ("usable", True)
+    condition = rig.condition("ActorsAlive")
+    assert (condition.status, condition.reason) == (False, "CannotStart")
+    assert f"{name} can't be started" in condition.message
+    reported = rig.refuse()
+    pauses = []
+    for _ in range(9):
+        pauses.append(rig.runtime.look_after() or 0.0)
+        rig.advance(pauses[-1])
+    assert pauses[0] < 0.3 <= pauses[-1]
+    without.clear()
+    rig.advance(rig.settings.restart_max_s)
+    restart(rig)
+    assert rig.condition("ActorsAlive").status
+    assert (rig.state("ops"), rig.open_generations()) == ("rejected", ())
+    assert rig.runtime.wants.latest > reported
+    assert rig.stats().restarts == 0, "nobody has died"
+
+
+def test_without_a_warmer_nothing_is_warmed_until_it_comes(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers are told so, for however long; what was asked for meanwhile is answered then."""
+    rig = make_rig("main", strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    without = cannot_start(rig, monkeypatch, "warmer")
+    rig.start()
+    asked = rig.recheck("openai")
+    for _ in range(30):
+        rig.advance(rig.runtime.look_after() or 0.0)
+    assert rig.answer().reason == "not warmed"
+    assert rig.runtime.wants.is_open(asked)
+    assert "warmer can't be started" in rig.condition("ActorsAlive").message
+    without.clear()
+    rig.advance(rig.settings.restart_max_s)
+    rig.look_after()
+    rig.warm()
+    assert (rig.state(), rig.open_generations()) == ("usable", ())
+    assert rig.condition("ActorsAlive").status
+
+
+def test_a_home_that_cannot_be_looked_at_is_tried_again(make_rig: MakeRig) -> None:
+    """Whatever the first look at the home raises, everything else is up, and the warm comes when it no longer does."""
+    rig = make_rig("main", strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.runtime.begin(
+        failing(3, lambda: HomeReader(rig.files.path, env={"HOME": str(rig.files.user)}, digester=Digester(b"k" * 32)))
+    )
+    assert rig.condition("ActorsAlive").reason == "CannotStart"
+    assert rig.ref("watcher").is_alive()
+    assert rig.ref("failure-listener").is_alive()
+    for _ in range(6):
+        rig.advance(rig.runtime.look_after() or 0.0)
+    rig.warm()
+    assert rig.state() == "usable"
+    assert rig.condition("ActorsAlive").status
+
+
+def test_a_watcher_that_dies_at_each_start_costs_no_storm_of_warms(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agents are warmed once, not once more at each try; when it comes up after all, everything is looked at again."""
+    opens: list[int] = []
+
+    def refuse(**_options: Any) -> Any:
+        opens.append(1)
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as without:
+        without.setattr("openclaw_actors.runtime.open_watcher", refuse)
+        rig = make_rig("main", strict=False, watch=True)
+        rig.files.write_profiles(openai__work=api_key("openai"))
+        rig.warm()
+        assert rig.condition("Watching").reason == "CannotOpen"
+        assert "EMFILE" in rig.condition("Watching").message
+        for _ in range(200):
+            rig.advance(rig.runtime.look_after() or 0.0)
+        assert len(opens) > 20
+        assert rig.stats().warms < 6
+        assert rig.condition("ActorsAlive").reason == "RestartingOften"
+        assert (rig.state(), rig.answer().fresh) == ("usable", True)
+    rig.files.write_profiles(zai__me=api_key("zai"))
+    for _ in range(10):
+        rig.advance(rig.runtime.look_after() or 0.0)
+    assert rig.state("main", "zai") == "usable"
+    assert rig.condition("Watching").status
+
+
+@pytest.mark.parametrize("name", ["watcher", "failure-listener"])
+def test_deaths_in_a_row_cost_a_few_warms_and_one_in_the_end(rig: Rig, name: str) -> None:
+    """What dies again and again has to live for a moment before everything is looked at for its sake."""
+    for _ in range(10):
+        kill(rig, name)
+        restarts = rig.stats().restarts
+        while rig.stats().restarts == restarts:
+            rig.advance(rig.runtime.look_after() or 0.0)
+        rig.advance(0.5)
+    before = len(rig.handled(BeginWarming))
+    assert before <= 5
+    assert rig.files.write_profiles(zai__me=api_key("zai")) is None
+    rig.advance(rig.runtime.look_after() or 0.0)
+    rig.look_after()
+    rig.advance(0.2)
+    assert len(rig.handled(BeginWarming)) == before + 1
+    assert (rig.state("ops", "zai"), rig.open_generations()) == ("usable", ())
+
+
+# -------------------------------------------------------------------------------------------------- the dead's mailbox
+
+
+def test_what_waited_for_a_dead_listener_is_taken_in_by_the_next_one(rig: Rig) -> None:
+    """Reports that waited in its mailbox, and those that were told to the dead, count, in their order."""
+    rig.files.write_profiles(openai__work=api_key("openai"), zai__me=api_key("zai"), groq__me=api_key("groq"))
+    rig.touch(rig.store())
+    told = [rig.refuse("openai:work"), rig.refuse("zai:me")]
+    kill(rig, "failure-listener")
+    told += [rig.refuse("groq:me"), rig.accept("zai:me")]
+    assert all(rig.runtime.wants.is_open(one) for one in told)
+    restart(rig)
+    assert [message.generation for message in rig.handled(ReportFailure)] == [told[0], told[1], told[2]]
+    assert (rig.state("ops"), rig.state("ops", "groq"), rig.state("ops", "zai")) == ("rejected", "rejected", "usable")
+    assert rig.open_generations() == ()
+    assert rig.stats().failures_reported == 3
+
+
+def test_a_recheck_that_a_dead_listener_was_told_forgives(rig: Rig) -> None:
+    """The wish of a person isn't lost with an actor: what was refused is tried again."""
+    rig.refuse()
+    rig.run_until_idle()
+    rig.advance(5.0)
+    kill(rig, "failure-listener")
+    asked = rig.recheck("openai")
+    rig.run_until_idle()
+    assert rig.state("ops") == "rejected"
+    restart(rig)
+    assert not rig.runtime.wants.is_open(asked)
+    assert rig.state("ops") == "usable"
+
+
+def test_an_attempt_whose_report_still_waits_is_not_answered_by_a_restart(rig: Rig) -> None:
+    """Whoever asks for the answer to a report gets one with the report in it, also when the warmer dies meanwhile."""
+    kill(rig)
+    reported = rig.refuse()
+    asked = rig.recheck("zai")
+    rig.look_after()
+    rig.advance(0.0)
+    assert not rig.pending(ReportFailure), "the listener has it by now"
+    rig.advance(0.01)
+    late = rig.refuse(reason="billing", agent_id="ops")
+    rig.clock.advance(rig.settings.restart_first_s)
+    rig.look_after()
+    assert late not in rig.pending(BeginWarming)[0].answers
+    assert {reported, asked} <= {*rig.pending(BeginWarming)[0].answers}
+    while rig.runtime.wants.is_open(reported):
+        assert rig.dispatcher.step_actor("warmer") or rig.dispatcher.step()
+    rig.advance(0.2)
+    assert (rig.state("ops"), rig.open_generations()) == ("disabled", ())
+
+
+def test_the_message_that_an_actor_died_in_is_not_given_to_the_next_one(rig: Rig) -> None:
+    """It would die of it, too; the attempt is answered by the restart, and what came behind it counts."""
+    listener = rig.dispatcher.actor("failure-listener")
+    assert listener is not None
+    poison = rig.refuse()
+    behind = rig.refuse(reason="billing")
+    message = rig.pending(ReportFailure)[0]
+    rig.runtime.listener.begins(message)
+    listener._end("killed in a message", RuntimeError("killed by a test"))
+    restart(rig)
+    assert [one.generation for one in rig.handled(ReportFailure)] == [behind]
+    assert (rig.state("ops"), rig.open_generations()) == ("disabled", ())
+    assert not rig.runtime.wants.is_open(poison)
+
+
+def test_messages_to_the_dead_are_bounded_and_answered(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many the newest are kept, and no attempt stays open for those that are not."""
+    monkeypatch.setattr(address, "_MOST_KEPT", 10)
+    kill(rig, "failure-listener")
+    for _ in range(50):
+        rig.accept()
+    rig.refuse()
+    assert len(rig.runtime.listener.waiting()) == 10
+    restart(rig)
+    assert rig.stats().successes_reported == 9
+    assert (rig.state("ops"), rig.open_generations()) == ("rejected", ())
+    assert rig.runtime.listener.waiting() == ()
+
+
+def test_reports_for_agents_that_are_not_there_yet_outlive_the_listener(make_rig: MakeRig) -> None:
+    """A report that waits for its agent's first publication waits on, whoever listens by then."""
+    rig = make_rig("main", strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.start()
+    early = rig.refuse()
+    rig.dispatcher.step_actor("failure-listener")
+    rig.dispatcher.step_actor("failure-listener")
+    kill(rig, "failure-listener")
+    rig.look_after()
+    rig.advance(rig.settings.restart_first_s)
+    rig.look_after()
+    rig.advance(1.0)
+    assert rig.state() == "rejected"
+    assert not rig.runtime.wants.is_open(early)
+    assert rig.open_generations() == ()
+
+
+def usage(rig: Rig) -> dict[str, Any]:
+    """Return the usage stats on disk."""
+    try:
+        found: dict[str, Any] = json.loads(rig.files.usage_path().read_text())["usageStats"]
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def test_usage_that_a_dead_listener_had_not_written_is_written(rig: Rig) -> None:
+    """What was gathered goes to disk by the next listener's hand."""
+    rig.refuse(reason="billing")
+    rig.run_until_idle()
+    kill(rig, "failure-listener")
+    assert usage(rig) == {}
+    restart(rig)
+    rig.advance(1.0)
+    assert usage(rig)["openai:work"]["disabledReason"] == "billing"
+
+
+@pytest.mark.parametrize("after_restart", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_write_under_way_at_a_death_is_done_exactly_once(rig: Rig, fails: bool, after_restart: bool) -> None:
+    """Its result reaches the next listener: what is on disk is not written again, and what isn't, is."""
+    source = f"usage:{rig.files.agent_dir()}"
+    rig.sources.hold(source)
+    rig.refuse(reason="billing")
+    rig.advance(rig.settings.usage_flush_s + 0.01)
+    assert list(rig.sources.waiting) == [source]
+    kill(rig, "failure-listener")
+    if after_restart:
+        restart(rig)
+    if fails:
+        rig.sources.fail(source, OSError())
+    else:
+        rig.sources.finish(source)
+    rig.sources.release(source)
+    restart(rig)
+    rig.advance(2.0)
+    assert usage(rig)["openai:work"]["errorCount"] == 1
+    assert not rig.runtime._memory.unwritten
+    assert rig.condition("UsagePersisted").status
+
+
+def test_a_stop_writes_what_a_dead_listener_left(rig: Rig) -> None:
+    """Also while it waits to be started again: somebody is started for the last write."""
+    rig.refuse(reason="billing")
+    rig.run_until_idle()
+    kill(rig, "failure-listener")
+    rig.refuse("openai:work", "auth")
+    wait = rig.runtime._flushed.wait
+    rig.runtime._flushed.wait = lambda timeout=None: rig.run_until_idle() > 0 and wait(0)  # type: ignore[method-assign]
+    rig.runtime.end(5.0)
+    assert rig.handled(FlushUsage)
+    assert usage(rig)["openai:work"]["errorCount"] == 2
+
+
+def test_a_store_that_leaves_sqlite_is_written_without_a_restart(rig: Rig) -> None:
+    """Usage of a store that isn't written stays in memory and says so, until it is one that can be."""
+    path = rig.files.agent_dir() / "openclaw-agent.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE auth_profile_store(store_key TEXT, store_json TEXT, updated_at INTEGER)")
+        connection.execute("INSERT INTO auth_profile_store VALUES ('primary', '{}', 0)")
+        connection.commit()
+    rig.refuse(reason="billing")
+    rig.advance(60.0)
+    assert not rig.condition("UsagePersisted").status
+    assert "SQLite" in rig.condition("UsagePersisted").message
+    path.unlink()
+    rig.advance(301.0)
+    assert rig.condition("UsagePersisted").status
+    rig.touch(rig.store())
+    rig.refuse(reason="auth")
+    rig.advance(1.0)
+    assert usage(rig)["openai:work"]["cooldownReason"] == "auth"
+
+
+# ------------------------------------------------------------------------------------------------------ bounded memory
+
+
+def test_agents_that_come_and_go_leave_a_bounded_memory(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many that left only the latest are known; whoever comes back has a greater revision than ever before."""
+    monkeypatch.setattr(publisher, "_MOST_GONE", 5)
+    rig = make_rig("main", "first", strict=False)
+    rig.files.write_profiles("first", zai__me=api_key("zai"))
+    rig.warm()
+    for number in range(7):
+        rig.files.write_profiles("first", zai__me=api_key("zai", str(number)), groq__me=api_key("groq", str(number)))
+        rig.touch(rig.store("first"))
+        rig.files.write_profiles("first", zai__me=api_key("zai", str(number)))
+        rig.touch(rig.store("first"))
+    shown = rig.auth("first").revision
+    assert shown > 7
+    for number in range(40):
+        rig.files.write_agents("main", f"a{number}")
+        rig.touch(HOME_SOURCE)
+        rig.advance(0.2)
+    assert len(rig._prepared.last_revisions) == 5
+    assert len(rig.read_sources()) < 10
+    told: list[Any] = []
+    publish = rig.runtime.published
+    rig.runtime.published = lambda auth, changes: (told.extend(changes), publish(auth, changes))[0]  # type: ignore[method-assign]
+    kill(rig)
+    rig.files.write_agents("main", "first")
+    restart(rig)
+    assert rig.auth("first").revision > shown
+    assert ("first", "zai", "agent-returned") in [(one.agent_id, one.provider, one.reason) for one in told]

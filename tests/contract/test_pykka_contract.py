@@ -125,6 +125,8 @@ def test_the_private_names_we_use_are_there() -> None:
     assert pykka.messages._ActorStop() == ()
     for name in ("_create_actor_inbox", "_create_future", "_start_actor_loop", "_stop"):
         assert callable(getattr(pykka.Actor, name))
+    assert isinstance(pykka.ActorRegistry._actor_refs, list)
+    assert type(pykka.ActorRegistry._actor_refs_lock) is type(threading.RLock())
     assert set(pykka.Actor.__abstractmethods__) == {"_create_actor_inbox", "_create_future", "_start_actor_loop"}
 
 

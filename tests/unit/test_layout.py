@@ -15,13 +15,13 @@ import openclaw_actors
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "openclaw_actors"
 FLOORS = [
-    {"__init__", "ids", "errors", "log", "clock", "scope", "few"},
+    {"__init__", "ids", "errors", "log", "clock", "scope", "few", "forking"},
     {"settings", "watching", "reading"},
     {"home"},
     {"auth", "catalog"},
     {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
     {"actors", "listing", "backlog", "notifier", "bell"},
-    {"runtime", "reads", "events", "supervisor", "interpreter"},
+    {"restarts", "upkeep", "runtime", "reads", "events", "supervisor", "interpreter"},
     {"aio", "provider_auth", "control"},
     {"cli", "testing", "__main__"},
 ]

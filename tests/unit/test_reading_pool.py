@@ -315,3 +315,38 @@ def test_an_unused_pool_has_no_threads_and_stops_at_once(pool_of: PoolOf) -> Non
     assert pool.stats().threads == 0
     assert pool.stop(0.0) == ()
     assert pool.stop(0.0) == ()
+
+
+@pytest.mark.parametrize("place", ["_begin", "_set_clock", "_finish", "_deliver"])
+def test_what_is_raised_in_a_readers_thread_from_elsewhere_costs_one_read_at_most(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it hits, the read under way is answered, and the thread goes on with the next one."""
+    pool, outcomes, raised = ReaderPool(SystemClock()), Outcomes(), threading.Event()
+    genuine = getattr(pool, place)
+
+    def broken(*arguments: object) -> object:
+        first = not raised.is_set()
+        raised.set()
+        if first and place != "_begin":
+            raise SystemExit
+        result = genuine(*arguments)
+        if first:
+            raise SystemExit
+        return result
+
+    monkeypatch.setattr(pool, place, broken)
+    try:
+        pool.submit(ReadJob("a", lambda: 1, outcomes.deliver, WAIT_S))
+        if place == "_deliver":
+            assert raised.wait(WAIT_S)
+        else:
+            assert outcomes.wait_for(1)[0].failure is Failure.RAISED_EXIT
+        for number in range(2, 6):
+            pool.submit(ReadJob("a", lambda: 1, outcomes.deliver, WAIT_S))
+            outcomes.wait_for(number - (place == "_deliver"))
+        assert outcomes.all[-1].failure is Failure.OK
+        stats = pool.stats()
+        assert (stats.threads, stats.abandoned, stats.blocked, stats.pending) == (1, 0, 0, 0)
+    finally:
+        assert pool.stop(WAIT_S) == ()

@@ -23,14 +23,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from openclaw_actors.errors import StoreBusyError, StoreReadOnlyError, StoreUnreadableError
+from openclaw_actors.errors import StoreBusyError, StoreKindError, StoreReadOnlyError, StoreUnreadableError
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.stores.atomic import remove_file, replace_json
 from openclaw_actors.home.stores.lock import StoreLock
 from openclaw_actors.home.stores.windows import FIELD_ORDER, Windows, windows_from_json, windows_to_json
 from openclaw_actors.log import log
 
-__all__ = ["UsageChange", "UsageWritten", "remove_profiles", "write_usage"]
+__all__ = ["UsageChange", "UsageWritten", "refuse_unwritable", "remove_profiles", "write_usage"]
 
 UsageChange = Callable[[Windows | None], Windows | None]
 """Makes a profile's new stats from those on disk; None is "no entry". Called under the lock: it must not block."""
@@ -74,12 +74,13 @@ def write_usage(
 
     Raises:
         StoreBusyError: when another process holds the lock for longer than `lock_timeout_s`.
-        StoreReadOnlyError: when the directory is missing or can't be written, or the store is in SQLite.
+        StoreReadOnlyError: when the directory is missing or can't be written; StoreKindError when the store is in
+            SQLite.
         StoreUnreadableError: when a file of the store is broken; it is never overwritten.
     """
     if not changes and not last_good:
         return UsageWritten(agent_dir, (), False, ())
-    _refuse_unwritable(agent_dir)
+    refuse_unwritable(agent_dir)
     with _locked(agent_dir, lock_timeout_s) as lock:
         state = _Document.read(os.path.join(agent_dir, _STATE_FILE))
         inner = _Document.read(os.path.join(agent_dir, _PROFILES_FILE))
@@ -121,10 +122,11 @@ def remove_profiles(
 
     Raises:
         StoreBusyError: when another process holds the lock for longer than `lock_timeout_s`.
-        StoreReadOnlyError: when the directory is missing or can't be written, or the store is in SQLite.
+        StoreReadOnlyError: when the directory is missing or can't be written; StoreKindError when the store is in
+            SQLite.
         StoreUnreadableError: when `auth-profiles.json` is broken; it is never overwritten.
     """
-    _refuse_unwritable(agent_dir)
+    refuse_unwritable(agent_dir)
     with _locked(agent_dir, lock_timeout_s) as lock:
         store = _Document.read(os.path.join(agent_dir, _PROFILES_FILE))
         gone = frozenset(profile_ids) | {name for name, provider in store.providers() if also(name, provider)}
@@ -302,7 +304,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def _refuse_unwritable(agent_dir: str) -> None:
+def refuse_unwritable(agent_dir: str) -> None:
+    """Refuse a store that can't be written whatever its lock says; blocks on the disk.
+
+    Raises:
+        StoreReadOnlyError: The directory is missing.
+        StoreKindError: The store is in SQLite.
+    """
     if not os.path.isdir(agent_dir):
         raise StoreReadOnlyError(
             f"{agent_dir}: the agent's dir isn't there, and it isn't made for this. "
@@ -310,7 +318,7 @@ def _refuse_unwritable(agent_dir: str) -> None:
         )
     database = os.path.join(agent_dir, _SQLITE_FILE)
     if os.path.isfile(database) and _has_store(database):
-        raise StoreReadOnlyError(
+        raise StoreKindError(
             f"{database}: this agent keeps its profiles in SQLite, which isn't written yet. "
             "Use the openclaw command for this change"
         )

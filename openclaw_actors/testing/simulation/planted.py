@@ -27,8 +27,8 @@ from openclaw_actors.events import Events
 from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.messages import AgentActorDied, PathsTouched, ReportAnswered
 from openclaw_actors.notifier import Notifier
-from openclaw_actors.runtime import Runtime
 from openclaw_actors.testing.simulation.invariants import CANARY
+from openclaw_actors.upkeep import Upkeep
 
 Patch = Any
 """What `unittest.mock.patch` makes."""
@@ -190,13 +190,13 @@ def _generation_goes_back() -> list[Patch]:
 
 
 def _no_restart(name: str) -> list[Patch]:
-    restart = Runtime._restart
+    start_again = Upkeep._start_again
 
-    def choosy(self: Runtime, who: str) -> None:
+    def choosy(self: Upkeep, who: str, part: Any) -> None:
         if who != name:
-            restart(self, who)
+            start_again(self, who, part)
 
-    return [patch.object(Runtime, "_restart", choosy)]
+    return [patch.object(Upkeep, "_start_again", choosy)]
 
 
 BUGS: dict[str, Callable[[], list[Patch]]] = {

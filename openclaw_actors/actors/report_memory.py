@@ -1,0 +1,48 @@
+"""What outlives a FailureListener: kept with the supervisor, written by the living listener alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from openclaw_actors.actors.unwritten_usage import UnwrittenUsage
+from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey
+from openclaw_actors.ids import Generation, StoreId
+from openclaw_actors.messages import ForgiveScope, ReportFailure, ReportSuccess
+
+LedgerBook = dict[LedgerKey, LedgerEntry]
+
+Report = ReportFailure | ReportSuccess
+
+
+@dataclass(slots=True)
+class ReportMemory:
+    """All that was reported, as far as it isn't on disk and published. Any thread may look; none but the listener's
+    writes.
+    """
+
+    ledger: LedgerBook = field(default_factory=dict)
+    """What is known of each secret."""
+    unwritten: dict[StoreId, UnwrittenUsage] = field(default_factory=dict)
+    """Usage that is not on disk yet, also what a write under way took. That write's result is told to whichever
+    incarnation lives then, so none is done twice because of a death."""
+    forgotten: dict[tuple[StoreId, str], float] = field(default_factory=dict)
+    """Until when what was reported of a profile isn't to be written, monotonic seconds: it was removed then."""
+    early: deque[Report] = field(default_factory=deque)
+    """Reports for agents that aren't published yet."""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether anything waits to be written."""
+        return any(waiting.writing or waiting.steps for waiting in list(self.unwritten.values()))
+
+    def generations(self, told: Iterable[object]) -> set[Generation]:
+        """Return the attempts that a listener will answer: of reports that wait here, and of messages told to it."""
+        found = {report.generation for report in list(self.early)}
+        for message in told:
+            if isinstance(message, ReportFailure | ReportSuccess):
+                found.add(message.generation)
+            elif isinstance(message, ForgiveScope):
+                found.add(message.warm.generation)
+        return found
