@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from openclaw_actors.auth.failures import cleared, normalise_reason
@@ -20,7 +21,15 @@ from openclaw_actors.home.providers import auth_provider, normalise_provider
 from openclaw_actors.home.stores.json_files import PROFILES_FILE
 from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, StoreId
-from openclaw_actors.messages import ForgetUsage, ForgiveScope, ReportFailure, ReportSuccess, Reread, WarmScope
+from openclaw_actors.messages import (
+    ForgetUsage,
+    ForgiveScope,
+    HoldUsage,
+    ReportFailure,
+    ReportSuccess,
+    Reread,
+    WarmScope,
+)
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.reads import Reads
 from openclaw_actors.runtime import Runtime
@@ -160,11 +169,12 @@ class Events(Reads):
         trouble: StoreError | None = None
         try:
             for store, names in sorted(by_store.items(), key=lambda item: not item[1]):
-                if names:
-                    self._runtime.listener.tell(self._forgetting(store, tuple(names)))
                 try:
                     # what another process has stored a moment ago is logged out too, whether it was read yet or not
-                    gone = remove_profiles(store, names, also=is_meant, lock_timeout_s=self._settings.lock_timeout_s)
+                    with self._usage_held(store, names) as forget:
+                        timeout_s = self._settings.lock_timeout_s
+                        gone = remove_profiles(store, names, also=is_meant, lock_timeout_s=timeout_s)
+                        forget((*names, *gone), self._runtime.clock.monotonic())
                 except (StoreUnreadableError, StoreReadOnlyError) as error:
                     if names:
                         raise
@@ -172,7 +182,6 @@ class Events(Reads):
                     continue
                 if gone or names:
                     removed[store] = gone
-                    self._runtime.listener.tell(self._forgetting(store, gone))
         finally:
             # also when the second of two stores is busy: the first one has changed
             providers = [normal, *(one for one in auth.table if auth_provider(one) == target)]
@@ -202,12 +211,14 @@ class Events(Reads):
         if owner is None:
             known = ", ".join(profile.id for profile in auth.profiles) or "none"
             raise StoreError(f"agent {auth.agent_id} sees no profile {profile_id!r}; it sees {known}")
-        self._runtime.listener.tell(self._forgetting(StoreId(owner), (profile_id,)))
-        write_usage(
-            owner,
-            {profile_id: lambda windows: None if windows is None else cleared(windows)},
-            lock_timeout_s=self._settings.lock_timeout_s,
-        )
+        asked_at = self._runtime.clock.monotonic()
+        with self._usage_held(StoreId(owner), (profile_id,)) as forget:
+            write_usage(
+                owner,
+                {profile_id: lambda windows: None if windows is None else cleared(windows)},
+                lock_timeout_s=self._settings.lock_timeout_s,
+            )
+            forget((profile_id,), asked_at)
         providers = self._scope_of(auth.agent_id, profile_id).providers
         scope = Scope.product(self._who_see((StoreId(owner),)), providers)
         warm = self._make_warm(scope, "cooldown-cleared", Reread.STORES, cancels=True)
@@ -217,8 +228,19 @@ class Events(Reads):
         )
         self._wait_answered(warm.generation)
 
-    def _forgetting(self, store: StoreId, profiles: tuple[str, ...]) -> ForgetUsage:
-        return ForgetUsage(made_at=self._runtime.clock.monotonic(), store=store, profiles=profiles)
+    @contextlib.contextmanager
+    def _usage_held(
+        self, store: StoreId, profiles: Iterable[str]
+    ) -> Iterator[Callable[[Iterable[str], float], object]]:
+        """Have no usage of these profiles written meanwhile, and give what drops what was reported until some time
+        (monotonic seconds), for when it is sure that it is to be dropped: a change that fails loses no report.
+        """
+        names, tell = tuple(profiles), self._runtime.listener.tell
+        tell(HoldUsage(store=store, profiles=names))
+        try:
+            yield lambda gone, until: tell(ForgetUsage(made_at=until, store=store, profiles=tuple(dict.fromkeys(gone))))
+        finally:
+            tell(HoldUsage(store=store, profiles=names, over=True))
 
     def _report(
         self,

@@ -12,7 +12,7 @@
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, ArmNow, CheckStamps
     file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered,
                                       StampsChecked, ArmDue
-    Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage
+    Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage
     alarms, writer ► FailureListener  UsageDue, UsageWritten, EarlyReportsDue
     FailureListener ► itself          TakeOver
 
@@ -351,7 +351,7 @@ class UsageDue(Message, frozen=True, kw_only=True):
 
 
 class UsageWritten(Message, frozen=True, kw_only=True):
-    """The usage writer is done with a store."""
+    """The usage writer is done with a store, or takes too long."""
 
     store: StoreId
     problem: str = ""
@@ -359,11 +359,25 @@ class UsageWritten(Message, frozen=True, kw_only=True):
     """Whether trying again soon is useless: the store is of a kind that isn't written."""
     gone: bool = False
     """Whether there is no store any more: nothing is to be written."""
+    hangs: bool = False
+    """Whether the write is still under way after its time: what came of it is told later."""
+
+
+class HoldUsage(Message, frozen=True, kw_only=True):
+    """Profiles are being removed or cleared: usage that waits for them is not to be written until that is over, well
+    (then ForgetUsage comes first) or not.
+    """
+
+    priority: ClassVar[bool] = True
+    store: StoreId
+    profiles: tuple[str, ...]
+    over: bool = False
+    """Whether it begins or is over."""
 
 
 class ForgetUsage(Message, frozen=True, kw_only=True):
-    """Profiles are being removed: usage that waits for them is not to be written any more, nor what was reported before
-    this and is still to be taken in.
+    """Profiles were removed or cleared: usage that waits for them is not to be written any more, nor what was reported
+    before that was asked for and is still to be taken in.
     """
 
     priority: ClassVar[bool] = True

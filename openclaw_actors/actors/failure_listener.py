@@ -2,9 +2,9 @@
 ledger.
 
 Owns: the ledger keyed by (store, evidence id, secret digest), the usage that waits to be written, and the reports that
-wait for their agents. Receives: ReportFailure, ReportSuccess, ForgiveScope, ForgetUsage, FlushUsage; TakeOver,
-UsageDue, UsageWritten and EarlyReportsDue of its own. Sends: LedgerChanged, ReportAnswered and WarmScope to the
-WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns is kept with the
+wait for their agents. Receives: ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage;
+TakeOver, UsageDue, UsageWritten and EarlyReportsDue of its own. Sends: LedgerChanged, ReportAnswered and WarmScope to
+the WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns is kept with the
 supervisor (`ReportMemory`), and its address keeps each message until it is done with it.
 
 A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock. What
@@ -47,6 +47,7 @@ from openclaw_actors.messages import (
     FlushUsage,
     ForgetUsage,
     ForgiveScope,
+    HoldUsage,
     LedgerChanged,
     ReportAnswered,
     ReportFailure,
@@ -91,6 +92,10 @@ class FailureListener(BaseActor):
     def on_start(self) -> None:
         """Go on with what an earlier incarnation left."""
         tell(self.actor_ref, TakeOver())
+
+    def on_stop(self) -> None:
+        """Let no write go on that waits for a lock; its result would reach nobody, or the next incarnation."""
+        self._usage.give_up()
 
     def run_one(self, envelope: Envelope[Any]) -> None:
         """Handle one envelope, and say so to those who keep it until then."""
@@ -213,6 +218,10 @@ class FailureListener(BaseActor):
     @handles(UsageWritten)
     def _on_usage_written(self, message: UsageWritten) -> None:
         self._usage.on_written(message)
+
+    @handles(HoldUsage)
+    def _on_hold_usage(self, message: HoldUsage) -> None:
+        self._usage.hold(message)
 
     @handles(ForgetUsage)
     def _on_forget_usage(self, message: ForgetUsage) -> None:

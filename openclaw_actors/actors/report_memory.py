@@ -29,6 +29,8 @@ class ReportMemory:
     incarnation lives then, so none is done twice because of a death."""
     forgotten: dict[tuple[StoreId, str], float] = field(default_factory=dict)
     """Until when what was reported of a profile isn't to be written, monotonic seconds: it was removed then."""
+    held: dict[tuple[StoreId, str], int] = field(default_factory=dict)
+    """Profiles that are being removed or cleared, by how many at a time. Writing threads look, too."""
     early: deque[Report] = field(default_factory=deque)
     """Reports for agents that aren't published yet."""
 

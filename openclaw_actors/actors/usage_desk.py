@@ -1,14 +1,14 @@
 """The FailureListener's usage: what was reported is gathered per store and written under OpenClaw's own lock.
 
 What can't be written is kept and tried again, ever more slowly; a store of a kind that isn't written is looked at again
-now and then. A write whose result is known is never repeated; one that was given up at its deadline is, though it may
-have been done. So a failure may be counted twice, and none is lost: the second time it usually falls into its own
-window and changes nothing, or makes a pause longer, while a loss would have the next process use a refused credential.
+now and then. No write is begun again before the result of the one before is known, be it late: none is counted twice.
+While somebody clears or removes profiles their usage is held, so that no write undoes that.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,8 +27,8 @@ from openclaw_actors.home.stores.usage_writer import refuse_unwritable, write_us
 from openclaw_actors.home.stores.windows import Windows
 from openclaw_actors.ids import StoreId
 from openclaw_actors.log import log
-from openclaw_actors.messages import ForgetUsage, UsageDue, UsageWritten
-from openclaw_actors.reading.job import ReadJob, ReadOutcome
+from openclaw_actors.messages import ForgetUsage, HoldUsage, UsageDue, UsageWritten
+from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome
 from openclaw_actors.settings import Settings
 
 _GONE = "gone"
@@ -68,7 +68,14 @@ class UsageDesk:
         self._on_flushed = on_flushed
         self._waiting = memory.unwritten
         self._forgotten = memory.forgotten
+        self._held = memory.held
+        self._given_up = threading.Event()
+        """Set when nobody waits for writes any more: one that waits for a lock ends then, or it would write later."""
         self._flushing = False
+
+    def give_up(self) -> None:
+        """End the writes that wait for a lock."""
+        self._given_up.set()
 
     def take_over(self) -> None:
         """Go on with what an earlier incarnation left: its alarms are gone, the result of its writes comes here."""
@@ -89,7 +96,7 @@ class UsageDesk:
         waiting = self._waiting.setdefault(store, UnwrittenUsage())
         if waiting.memory_only:
             return
-        waiting.add(candidate.evidence.id, step)
+        waiting.add(candidate.evidence.id, step, reported_at)
         if last_good is not None:
             waiting.last_good[last_good[0]] = last_good[1]
         if self._flushing:
@@ -105,12 +112,19 @@ class UsageDesk:
         waiting.due = False
         if not waiting.writing and not waiting.steps and not waiting.memory_only:
             del self._waiting[store]
+            self._show_persisted()
         self._start_write(store, waiting)
 
     def on_written(self, message: UsageWritten) -> None:
         """Take the result of a write, and go on with what is left."""
         store = message.store
         waiting = self._waiting.setdefault(store, UnwrittenUsage())
+        if message.hangs and waiting.writing and not self._flushing:
+            # it may have written by now, or do so later: begun again, it would count everything twice
+            log.bind(store=store).warning("usage of a store can't be written now: {}", message.problem)
+            waiting.problem = message.problem
+            self._show_persisted()
+            return
         waiting.end(failed=bool(message.problem))
         is_news = message.problem != waiting.problem or not message.permanent
         waiting.problem = message.problem
@@ -128,11 +142,23 @@ class UsageDesk:
             self._schedule(store, waiting)
         else:
             del self._waiting[store]
-        problems = [each.problem for each in self._waiting.values() if each.problem]
-        self._conditions.set(
-            "UsagePersisted", not problems, "Unwritable" if problems else "Written", "; ".join(problems)
-        )
+        self._show_persisted()
         self._show_flushed()
+
+    def hold(self, message: HoldUsage) -> None:
+        """Write no usage of some profiles until that is over, which another message says."""
+        for profile in message.profiles:
+            count = self._held.get((message.store, profile), 0) + (-1 if message.over else 1)
+            if count > 0:
+                self._held[message.store, profile] = count
+            else:
+                self._held.pop((message.store, profile), None)
+        waiting = self._waiting.get(message.store)
+        if message.over and waiting is not None and waiting.steps:
+            if self._flushing:
+                self._start_write(message.store, waiting)
+            elif not waiting.due and not waiting.writing:
+                self._schedule(message.store, waiting)
 
     def forget(self, message: ForgetUsage) -> None:
         """Drop what waits for profiles that are being removed."""
@@ -143,7 +169,11 @@ class UsageDesk:
             del self._forgotten[next(iter(self._forgotten))]  # the oldest: what was reported before it is long taken in
         waiting = self._waiting.get(message.store)
         if waiting is not None:
-            waiting.forget(message.profiles)
+            waiting.forget(message.profiles, message.made_at)
+            if not waiting.steps and not waiting.writing and not waiting.memory_only:
+                waiting.problem = ""
+                self._show_persisted()
+                self._show_flushed()
 
     def flush(self) -> None:
         """Write everything now, and whatever still comes at once."""
@@ -161,19 +191,23 @@ class UsageDesk:
 
     def _start_write(self, store: StoreId, waiting: UnwrittenUsage) -> None:
         """Write what waits, or see whether a store that isn't written is of another kind by now."""
-        if waiting.writing or not (waiting.steps or (waiting.memory_only and not self._flushing)):
+        held = {profile for of, profile in self._held if of == store}
+        if waiting.writing or not (waiting.steps.keys() - held or (waiting.memory_only and not self._flushing)):
             return
-        me, timeout_s = self._me, self._settings.lock_timeout_s
-        steps, waiting_last_good = waiting.begin()
+        me, timeout_s, given_up = self._me, self._settings.lock_timeout_s, self._given_up
+        steps, waiting_last_good = waiting.begin(held)
         last_good = dict(waiting_last_good)  # the other is the actor's to change
-        changes = {profile: partial(_in_turn, tuple(each)) for profile, each in steps.items()}
+        changes = {
+            profile: partial(_unless, partial(self._skips, store, profile, waiting.skipped), partial(_in_turn, each))
+            for profile, each in steps.items()
+        }
 
         def write() -> object:
             if not os.path.isdir(store):
                 return _GONE  # with its agent; it is nobody's business to make it again
             try:
                 refuse_unwritable(store)
-                return write_usage(store, changes, last_good=last_good, lock_timeout_s=timeout_s)
+                return write_usage(store, changes, last_good=last_good, lock_timeout_s=timeout_s, given_up=given_up)
             except StoreKindError as error:
                 return _OtherKind(str(error))
 
@@ -182,10 +216,12 @@ class UsageDesk:
             is_other = isinstance(value, _OtherKind)
             problem = value.problem if isinstance(value, _OtherKind) else outcome.problem
             # to whichever incarnation lives then: what was written must not be written again
-            me.tell(UsageWritten(store=store, problem=problem, permanent=is_other, gone=value == _GONE))
+            gone, hangs = value == _GONE, outcome.failure is Failure.OVERRAN
+            me.tell(UsageWritten(store=store, problem=problem, permanent=is_other, gone=gone, hangs=hangs))
 
         # the lock may be held by another process for as long as the deadline of a reading, so it gets time beside it
-        job = ReadJob(f"usage:{store}", write, deliver, timeout_s + self._settings.source_deadline_s)
+        deadline_s = timeout_s + self._settings.source_deadline_s
+        job = ReadJob(f"usage:{store}", write, deliver, deadline_s, late=deliver)
         try:
             self._dispatcher.read(job)
         except BaseException:  # no thread is to be had, say: nothing was begun
@@ -194,12 +230,31 @@ class UsageDesk:
             self._schedule(store, waiting)
             raise
 
+    def _skips(self, store: StoreId, profile: str, skipped: set[str]) -> bool:
+        """Tell whether a write is to leave a profile alone, since whoever had the lock before clears it. On the writing
+        thread.
+        """
+        if (store, profile) not in self._held:
+            return False
+        skipped.add(profile)
+        return True
+
+    def _show_persisted(self) -> None:
+        problems = [each.problem for each in self._waiting.values() if each.problem]
+        self._conditions.set(
+            "UsagePersisted", not problems, "Unwritable" if problems else "Written", "; ".join(problems)
+        )
+
     def _show_flushed(self) -> None:
         if self._flushing and not any(waiting.writing or waiting.steps for waiting in self._waiting.values()):
             self._on_flushed()
 
 
-def _in_turn(steps: tuple[Step, ...], windows: Windows | None) -> Windows | None:
+def _unless(skips: Callable[[], bool], step: Step, windows: Windows | None) -> Windows | None:
+    return windows if skips() else step(windows)
+
+
+def _in_turn(steps: list[Step], windows: Windows | None) -> Windows | None:
     for step in steps:
         windows = step(windows)
     return windows

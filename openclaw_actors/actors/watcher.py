@@ -191,11 +191,12 @@ class WatcherActor(BaseActor):
     @handles(StampsChecked)
     def _on_stamps_checked(self, message: StampsChecked) -> None:
         for source, stamps in message.drifted:
-            if self._stamps.get(source) is self._compared.get(source):
+            known = self._stamps.get(source)
+            if known is not None and known is self._compared.get(source):
                 # unless a reading has brought newer ones meanwhile; what can't be read stays different from its last
                 # reading, and is one change all the same
                 self._stamps[source] = stamps
-        drifted = {source for source, _ in message.drifted}
+        drifted = {source for source, _ in message.drifted if source in self._stamps}
         if not message.resync:
             self._armed(message.problem)
         self._touch(drifted, self._dispatcher.clock.monotonic(), resync=message.resync)

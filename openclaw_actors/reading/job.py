@@ -34,6 +34,15 @@ class Failure(enum.StrEnum):
     """It raised something that isn't an Exception (SystemExit, KeyboardInterrupt…)."""
 
 
+_REMEDIES = {
+    Failure.OK: "",
+    Failure.FAILED: "It is tried again; the log says where it failed",
+    Failure.OVERRAN: "Look at the disk, mount or program that it waits for; it is tried again",
+    Failure.QUARANTINED: "Look at the disk, mount or program that they wait for",
+    Failure.RAISED_EXIT: "It is tried again; the log says where it failed",
+}
+
+
 class ReadOutcome(msgspec.Struct, frozen=True):
     """What one read came to; carries a value or an error, never both."""
 
@@ -57,10 +66,15 @@ class ReadOutcome(msgspec.Struct, frozen=True):
 
     @property
     def problem(self) -> str:
-        """What went wrong, for people: without the name of an error class of ours; empty when nothing did."""
+        """What went wrong, where, and what to do, for people; empty when nothing did.
+
+        Errors of ours say all that themselves. Any other is told with the name of its source.
+        """
         text = self.error or ""
         name, colon, rest = text.partition(": ")
-        return rest if colon and name in _OUR_ERRORS else text
+        if not text or (colon and name in _OUR_ERRORS):
+            return rest if text else ""
+        return f"{self.source}: {text}. {_REMEDIES[self.failure]}"
 
     @property
     def took_s(self) -> float:
@@ -86,6 +100,10 @@ class ReadJob(msgspec.Struct, frozen=True):
     """Called once, on a thread of the pool, and not after the pool's stop; must return at once (it tells an actor)."""
     deadline_s: float
     """Seconds that the read may take, counted from its beginning."""
+    late: Callable[[ReadOutcome], None] | None = None
+    """Called like `deliver` when what was answered `overran` comes back after all, for a job that must know what it
+    did in the end; None drops the late outcome. The two calls may come in either order.
+    """
 
     def __repr__(self) -> str:
         return f"ReadJob({self.source!r}, deadline_s={self.deadline_s})"

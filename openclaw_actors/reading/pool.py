@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -41,7 +42,7 @@ class ReaderStats(msgspec.Struct, frozen=True):
     quarantined: int
     """Jobs refused because reads of their source hang."""
     late: int
-    """Results dropped because they came after the deadline."""
+    """Results that came after the deadline."""
     dropped: int
     """Jobs dropped, and results not delivered, because of `stop`."""
 
@@ -76,10 +77,10 @@ class ReaderPool:
     to `max_threads`.
 
     A job whose deadline passes is answered `overran` once; its thread, which can't be killed, is abandoned and
-    replaced, and its late result is dropped. At most `quarantine_after` threads may be on one source at a time; when
-    so many of them are abandoned, or any of them while `max_threads` are abandoned in all, further jobs of that
-    source are answered `quarantined` until one comes back. There are never more than twice `max_threads` threads,
-    abandoned ones included: with that many hanging every job is answered so.
+    replaced, and its late result is dropped unless the job wants it (`ReadJob.late`). At most `quarantine_after`
+    threads may be on one source at a time; when so many of them are abandoned, or any of them while `max_threads` are
+    abandoned in all, further jobs of that source are answered `quarantined` until one comes back. There are never more
+    than twice `max_threads` threads, abandoned ones included: with that many hanging every job is answered so.
 
     The monitor thread sleeps while nothing is read; it wakes every `stall_s` while something is, and at deadlines.
     """
@@ -191,7 +192,7 @@ class ReaderPool:
         value, error, failure = attempt(job)
         outcome = self._finish(worker, value, error, failure)
         if outcome is not None:
-            self._deliver(job, outcome)
+            self._deliver(job.late if worker.abandoned else job.deliver, outcome)
         if worker.abandoned:  # set for good by the time `_finish` is through
             return False
         pace.breathe()
@@ -208,7 +209,7 @@ class ReaderPool:
         if job is not None:
             outcome = self._finish(worker, None, "its reading was broken off", Failure.RAISED_EXIT)
             if outcome is not None:
-                self._deliver(job, outcome)
+                self._deliver(job.late if worker.abandoned else job.deliver, outcome)
 
     def _next_job(self, worker: _Worker, pace: Pace) -> ReadJob | None:
         with self._lock:
@@ -271,6 +272,8 @@ class ReaderPool:
                 self._lost.discard(worker)
                 self._lost_on[job.source] -= 1
                 self._counts["late"] += 1
+                if job.late is not None and not self._stopping:
+                    outcome = ReadOutcome(job.source, value, error, failure, worker.started_at, self._clock.monotonic())
             else:
                 self._busy.discard(worker)
                 self._counts["finished" if failure is Failure.OK else "failed"] += 1
@@ -353,11 +356,12 @@ class ReaderPool:
             if source is None or job.source == source:
                 self._answer(job, failure, error)
 
-    def _deliver(self, job: ReadJob, outcome: ReadOutcome) -> None:
+    def _deliver(self, deliver: Callable[[ReadOutcome], None] | None, outcome: ReadOutcome) -> None:
         try:
-            job.deliver(outcome)
+            if deliver is not None:
+                deliver(outcome)
         except BaseException as error:  # whatever it is, this thread has other jobs to do
-            log.bind(source=job.source, error=describe_error(error), at=places(error)).error(
+            log.bind(source=outcome.source, error=describe_error(error), at=places(error)).error(
                 "the outcome of a read could not be delivered"
             )
 
@@ -389,7 +393,7 @@ class ReaderPool:
                 job, outcome = self._answers.popleft()
             except IndexError:
                 return
-            self._deliver(job, outcome)
+            self._deliver(job.deliver, outcome)
 
     def _look(self, now: float) -> float | None:
         """Mark who is blocked, abandon who overran, and return when to look again."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import final
+
+import msgspec
 
 from openclaw_actors.clock import Clock
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome, attempt, describe_error
@@ -109,13 +112,13 @@ class ScriptedSources:
         for read in self._reads:
             if read.deadline <= now:
                 yield read.order, lambda read=read: self._overrun(read)  # type: ignore[misc]
-            elif read.begun_at is None:
+            elif read.begun_at is None and not self._is_away(read):
                 yield read.order, lambda read=read: self.do(read)  # type: ignore[misc]
 
     def deadlines(self) -> Iterator[float]:
         """Yield when reads that hang will be given up, monotonic seconds."""
         for read in self._reads:
-            if read.begun_at is not None:
+            if read.begun_at is not None and read.deadline != inf:
                 yield read.deadline
 
     def clear(self) -> tuple[str, ...]:
@@ -136,6 +139,10 @@ class ScriptedSources:
 
     # inside
 
+    def _is_away(self, read: WaitingRead) -> bool:
+        """Tell whether a read that was given up is not back yet."""
+        return read.job.deadline_s == inf and self._broken.get(read.job.source) is Failure.OVERRAN
+
     def _refuse(self, read: WaitingRead, error: BaseException | Failure) -> None:
         if isinstance(error, Failure):
             self._answer(read, None, f"scripted: {error.value}", error)
@@ -153,6 +160,9 @@ class ScriptedSources:
             started_at = read.submitted_at if read.begun_at is None else read.begun_at
             outcome = ReadOutcome(read.job.source, value, error, failure, started_at, self._clock.monotonic())
             read.job.deliver(outcome)
+            if failure is Failure.OVERRAN and read.job.late is not None:  # it comes back in a later step
+                late = msgspec.structs.replace(read.job, deliver=read.job.late, late=None, deadline_s=inf)
+                self.add(late, read.order)
 
     def _oldest(self, source: str) -> WaitingRead:
         for read in self._reads:

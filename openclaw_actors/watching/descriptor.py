@@ -34,6 +34,9 @@ class Descriptor(InotifyFD):
             if self._inotify_fd != -1:  # the pipe beside it could not be had
                 os.close(self._inotify_fd)
             raise
+        # watchdog opens it without CLOEXEC: a program that the embedder runs would hold the instance, and its watches,
+        # for as long as it lives
+        os.set_inheritable(self._inotify_fd, False)
         # Until its thread reads, InotifyFD leaves the closing of its descriptors to that thread, which won't do it when
         # stop comes first. Saying what is true, that nobody reads yet, makes stop close them itself.
         self._is_reading = False

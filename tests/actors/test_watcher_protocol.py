@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_actors.actors.address import Address
-from openclaw_actors.actors.watcher import WatcherActor
+from openclaw_actors.actors.watcher import WATCH_SOURCE, WatcherActor
 from openclaw_actors.counters import Counters
 from openclaw_actors.health import Condition, ConditionBoard
 from openclaw_actors.messages import UnwatchSource, WatchSource
@@ -138,3 +139,20 @@ def test_while_many_sources_want_watches_they_are_armed_together(scene: Scene) -
     assert 60 <= len([path for path in scene.watcher.paths if "/late/" in path]) < 100
     scene.dispatcher.advance(1.0)
     assert len(scene.watcher.paths) == 400
+
+
+def test_a_source_that_leaves_while_it_is_armed_is_watched_when_it_comes_back(scene: Scene, tmp_path: Path) -> None:
+    """What the comparison finds of a source that is gone by then is not taken for one that is watched."""
+    path = tmp_path / "b"
+    path.touch()  # the reading found nothing yet
+    wish = WatchSource(source="store:b", stamps=((str(path), None),))
+    scene.dispatcher.sources.hold(WATCH_SOURCE)
+    scene.tell(wish)
+    scene.tell(UnwatchSource(source="store:b"))
+    scene.dispatcher.sources.finish(WATCH_SOURCE)
+    scene.dispatcher.sources.release(WATCH_SOURCE)
+    scene.dispatcher.advance(1.0)
+    assert str(path) not in scene.watcher.paths
+    scene.tell(wish)
+    scene.dispatcher.advance(1.0)
+    assert str(path) in scene.watcher.paths

@@ -10,23 +10,30 @@ import contextlib
 import errno
 import json
 import os
+import re
 import uuid
+from collections.abc import Callable, Iterable
 
 from openclaw_actors.errors import StoreReadOnlyError
+from openclaw_actors.log import log
 
-__all__ = ["encode_json", "not_writable", "remove_file", "replace_json"]
+__all__ = ["encode_json", "not_writable", "remove_file", "remove_leftovers", "replace_json"]
 
 _REMEDIES = {
     errno.EACCES: "Give this process's user the right to write there, or run it as the user that owns the home",
     errno.EPERM: "Give this process's user the right to write there, or run it as the user that owns the home",
     errno.EROFS: "The file system is mounted read-only: mount it writable, or write from where it is",
     errno.ENOSPC: "The disk is full: free some space and try again",
+    errno.EFBIG: "A limit on the size of files was reached (`ulimit -f`): raise it and start the process again",
     errno.EDQUOT: "The disk quota is used up: free some space and try again",
     errno.EBUSY: "The file itself seems to be a mount point: mount the directory that holds it instead",
     errno.ENOENT: "The directory isn't there: check the path of the agent's dir",
     errno.ENOTDIR: "The directory isn't there: check the path of the agent's dir",
 }
 _REMEDY = "Check the file system and try again"
+_UNFINISHED = ".actors.tmp"
+"""Ends the names of our temporary files. OpenClaw's are `<file>.<uuid>.tmp`; those are not ours to remove."""
+_IS_UNFINISHED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}" + re.escape(_UNFINISHED))
 
 
 def not_writable(path: str, error: OSError) -> StoreReadOnlyError:
@@ -43,12 +50,14 @@ def encode_json(obj: object) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def replace_json(path: str, obj: object) -> bool:
+def replace_json(path: str, obj: object, *, last_check: Callable[[], object] = lambda: None) -> bool:
     """Make `obj` the content of the file and return True; return False, and do nothing, when it is that already.
 
     A symbolic link is followed. The new file has mode 0600, and under root it keeps the owner of what it replaces. A
-    missing parent directory is created with mode 0700. Whatever fails, no temporary file stays. Safe on any thread,
-    but only a lock keeps two writers from overwriting each other's work.
+    missing parent directory is created with mode 0700. Whatever fails, no temporary file stays; one that a killed
+    process leaves is removed by `remove_leftovers`. Safe on any thread, but only a lock keeps two writers from
+    overwriting each other's work. `last_check` is called when all but the replacing is done, which may take long on a
+    slow disk; what it raises stops it.
 
     Raises:
         StoreReadOnlyError: when it can't be written; the old file is as it was.
@@ -60,7 +69,7 @@ def replace_json(path: str, obj: object) -> bool:
             return False
         parent = os.path.dirname(target)
         _make_dirs(parent)
-        _swap(target, content)
+        _swap(target, content, last_check)
         _sync_dir(parent)
     except OSError as error:
         raise not_writable(path, error) from None
@@ -81,6 +90,28 @@ def remove_file(path: str) -> bool:
         raise not_writable(path, error) from None
     _sync_dir(os.path.dirname(path))
     return True
+
+
+def remove_leftovers(paths: Iterable[str]) -> None:
+    """Remove what a process of ours that was killed while it replaced one of these files has left beside it.
+
+    Only under the store's lock: then nobody of ours is writing, so that each temporary file is a dead writer's. It
+    may be a copy of credentials that were logged out since. What can't be removed is left.
+    """
+    names: dict[str, set[str]] = {}
+    for path in paths:
+        directory, name = os.path.split(os.path.realpath(path))
+        names.setdefault(directory, set()).add(name)
+    for directory, wanted in names.items():
+        with contextlib.suppress(OSError):
+            for found in os.listdir(directory):
+                if any(_is_unfinished(found, name) for name in wanted):
+                    os.unlink(os.path.join(directory, found))
+                    log.bind(file=found).info("unfinished store file of a killed process removed")
+
+
+def _is_unfinished(found: str, name: str) -> bool:
+    return found.startswith(f"{name}.") and _IS_UNFINISHED.fullmatch(found, len(name) + 1) is not None
 
 
 def _holds(path: str, content: bytes) -> bool:
@@ -107,8 +138,8 @@ def _make_dirs(path: str) -> None:
             os.mkdir(directory, 0o700)
 
 
-def _swap(target: str, content: bytes) -> None:
-    temporary = f"{target}.{uuid.uuid4()}.tmp"
+def _swap(target: str, content: bytes, last_check: Callable[[], object]) -> None:
+    temporary = f"{target}.{uuid.uuid4()}{_UNFINISHED}"
     fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -120,6 +151,7 @@ def _swap(target: str, content: bytes) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+        last_check()
         os.rename(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -17,6 +17,8 @@ import fcntl
 import json
 import os
 import random
+import stat
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -66,12 +68,14 @@ class StoreLock:
         wall_clock: epoch seconds, for the time in the file.
         sleep: waits some seconds.
         jitter: a number from 0 to 1, for the length of a pause.
+        given_up: ends the wait for a live holder as soon as it is set, as if the time were over.
     """
 
     __slots__ = (
         "_clock",
         "_content",
         "_fd",
+        "_given_up",
         "_holder_pid",
         "_jitter",
         "_path",
@@ -90,12 +94,14 @@ class StoreLock:
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
+        given_up: threading.Event | None = None,
     ) -> None:
         self._path = path
         self._timeout_s = timeout_s
         self._clock = clock
         self._wall = wall_clock
-        self._sleep = sleep
+        self._sleep = sleep if given_up is None else given_up.wait
+        self._given_up = given_up
         self._jitter = jitter
         self._fd: int | None = None
         self._pid = 0
@@ -117,7 +123,7 @@ class StoreLock:
             if self._reclaim():
                 continue
             remaining = deadline - self._clock()
-            if remaining <= 0:
+            if remaining <= 0 or (self._given_up is not None and self._given_up.is_set()):
                 raise self._busy()
             pause = FIRST_DELAY_S * 2 ** min(attempt, 10) * (1 + self._jitter())
             self._sleep(min(pause, LONGEST_DELAY_S, remaining))
@@ -193,6 +199,13 @@ class StoreLock:
             return False
 
     def _busy(self) -> StoreBusyError:
+        with contextlib.suppress(OSError):
+            if stat.S_ISDIR(os.lstat(self._path).st_mode):
+                # never removed: another program's locks may be directories, and how old those may be it alone knows
+                return StoreBusyError(
+                    f"{self._path}: there is a directory in place of the store's lock file. Nothing was written. "
+                    "Remove it if no program uses it, and try again"
+                )
         holder = f"process {self._holder_pid}" if self._holder_pid is not None else "an unknown process"
         return StoreBusyError(
             f"{self._path}: the store is locked by {holder} and was not released within {self._timeout_s:g} s. "

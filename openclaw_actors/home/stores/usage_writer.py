@@ -16,7 +16,8 @@ import json
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn, final
 from urllib.parse import quote
@@ -25,7 +26,7 @@ import msgspec
 
 from openclaw_actors.errors import StoreBusyError, StoreKindError, StoreReadOnlyError, StoreUnreadableError
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
-from openclaw_actors.home.stores.atomic import remove_file, replace_json
+from openclaw_actors.home.stores.atomic import remove_file, remove_leftovers, replace_json
 from openclaw_actors.home.stores.lock import StoreLock
 from openclaw_actors.home.stores.windows import FIELD_ORDER, Windows, windows_from_json, windows_to_json
 from openclaw_actors.log import log
@@ -67,10 +68,11 @@ def write_usage(
     *,
     last_good: Mapping[str, str] = _NOTHING,
     lock_timeout_s: float,
+    given_up: threading.Event | None = None,
 ) -> UsageWritten:
     """Apply changes to the usage stats of some profiles, in `<agent_dir>/auth-state.json` and nowhere else.
 
-    `last_good` maps provider ids to the profile that served them last.
+    `last_good` maps provider ids to the profile that served them last. `given_up`, once set, ends a wait for the lock.
 
     Raises:
         StoreBusyError: when another process holds the lock for longer than `lock_timeout_s`.
@@ -81,7 +83,7 @@ def write_usage(
     if not changes and not last_good:
         return UsageWritten(agent_dir, (), False, ())
     refuse_unwritable(agent_dir)
-    with _locked(agent_dir, lock_timeout_s) as lock:
+    with _locked(agent_dir, lock_timeout_s, given_up) as lock:
         state = _Document.read(os.path.join(agent_dir, _STATE_FILE))
         inner = _Document.read(os.path.join(agent_dir, _PROFILES_FILE))
         changed: list[str] = []
@@ -143,8 +145,12 @@ def remove_profiles(
     return removed
 
 
-def _locked(agent_dir: str, timeout_s: float) -> StoreLock:
-    return StoreLock(os.path.join(agent_dir, f"{_PROFILES_FILE}.lock"), timeout_s=timeout_s)
+@contextlib.contextmanager
+def _locked(agent_dir: str, timeout_s: float, given_up: threading.Event | None = None) -> Iterator[StoreLock]:
+    path = os.path.join(agent_dir, f"{_PROFILES_FILE}.lock")
+    with StoreLock(path, timeout_s=timeout_s, given_up=given_up) as lock:
+        remove_leftovers(os.path.join(agent_dir, name) for name in (_PROFILES_FILE, _STATE_FILE))
+        yield lock
 
 
 @final
@@ -253,7 +259,7 @@ class _Document:
             return False
         self._keep_the_lock(lock)
         try:
-            return replace_json(self._path, self._content)
+            return replace_json(self._path, self._content, last_check=lambda: self._keep_the_lock(lock))
         except RecursionError:
             pass
         raise StoreUnreadableError(self._path, "is nested too deeply", "It was left as it is. Mend it, then try again")
@@ -317,15 +323,21 @@ def refuse_unwritable(agent_dir: str) -> None:
             "Check the agent's id and its agentDir"
         )
     database = os.path.join(agent_dir, _SQLITE_FILE)
-    if os.path.isfile(database) and _has_store(database):
+    holds = os.path.isfile(database) and _has_store(database)
+    if holds is None:
+        raise StoreReadOnlyError(
+            f"{database}: whether this agent's profiles are in this SQLite file can't be made out, so nothing was "
+            "written. Look at its permissions and whether it is a database; start its gateway if it has crashed"
+        )
+    if holds:
         raise StoreKindError(
             f"{database}: this agent keeps its profiles in SQLite, which isn't written yet. "
             "Use the openclaw command for this change"
         )
 
 
-def _has_store(database: str) -> bool:
-    """Tell whether the agent's database holds its profiles; one that can't be asked counts as holding them.
+def _has_store(database: str) -> bool | None:
+    """Tell whether the agent's database holds its profiles; None when it can't be asked now.
 
     Asking must leave nothing behind: an `-shm` file of ours (of root's, say) could lock the gateway out. A plain
     read-only connection makes one, so without a write-ahead log the file is opened as immutable, since it alone is the
@@ -336,7 +348,7 @@ def _has_store(database: str) -> bool:
     except OSError:
         has_log = False
     if has_log and not os.path.exists(f"{database}-shm"):
-        return True
+        return None
     address = f"file:{quote(os.path.abspath(database))}?" + ("mode=ro" if has_log else "immutable=1")
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1.0)) as connection:
@@ -348,4 +360,4 @@ def _has_store(database: str) -> bool:
             rows = connection.execute("SELECT 1 FROM auth_profile_store WHERE store_key = 'primary'")
             return rows.fetchone() is not None
     except sqlite3.Error:
-        return True
+        return None
