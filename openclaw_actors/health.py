@@ -10,14 +10,19 @@ import msgspec
 from openclaw_actors.clock import Clock
 from openclaw_actors.forking import mend_in_children
 
+STORE_PERMISSIONS = "StorePermissions"
+"""The condition that says which stores others than their owner may reach."""
+
 
 class Condition(msgspec.Struct, frozen=True):
     """One thing that can be well or not."""
 
     type: str
-    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `LoginsReadable`, `SecretFilesReadable`, `DotenvReadable`,
-    `SourcesSettled`, `UsagePersisted`, `AgentDirsDistinct`, `ActorsAlive`; with `Settings.control_socket` also
-    `ControlSocket`, whose message is the socket's path while all is well.
+    """`Warm`, `Watching`, `ConfigValid`, `StoresReadable`, `StorePermissions` (false while others than the owner may
+    reach a store's files: its message names them, their modes and the `chmod` that mends it; they are read all the
+    same), `LoginsReadable`, `SecretFilesReadable`, `DotenvReadable`, `SourcesSettled`, `UsagePersisted`,
+    `AgentDirsDistinct`, `ActorsAlive`; with `Settings.control_socket` also `ControlSocket`, whose message is the
+    socket's path while all is well.
     """
     status: bool
     """True is good."""

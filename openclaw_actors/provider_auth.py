@@ -15,6 +15,7 @@ import msgspec
 
 from openclaw_actors.auth.check import check
 from openclaw_actors.auth.shared import SharedFacts, SharedIndex
+from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.forking import call_in_children
 from openclaw_actors.home.agents import agent_entries, normalise_agent_id
 from openclaw_actors.home.digest import Digester
@@ -216,7 +217,7 @@ def _slow(supervisor: AuthSupervisor, provider: str, agent_id: AgentId, own: Own
     agent = next((one for one in config.agents if one.id == agent_id), None)
     main = reader.read_store(config.main_store)
     if own.store is not None:
-        view = merge(None, reader.decode_store(config.main_store, msgspec.json.encode(own.store)))
+        view = merge(None, reader.decode_store(config.main_store, _as_json(own)))
     elif agent is None or agent.agent_dir == config.main_store:
         view = merge(None, main)
     else:
@@ -225,6 +226,20 @@ def _slow(supervisor: AuthSupervisor, provider: str, agent_id: AgentId, own: Own
     index = SharedIndex(SharedFacts(home=home, clis=logins))
     ledger = dict(supervisor._struck.over(supervisor._runtime.ledger))  # with what was reported a moment ago
     return check(normalise_provider(provider), index, view, ledger, time.time()).has_auth
+
+
+def _as_json(own: Own) -> bytes:
+    """Return the store that the caller gives as JSON.
+
+    Raises:
+        StoreUnreadableError: It can't be written as JSON. The encoder's own error may hold any text of it, and ends
+            here.
+    """
+    try:
+        return msgspec.json.encode(own.store)
+    except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
+        problem = "what stands in it can't be written as JSON"
+    raise StoreUnreadableError("the given store", problem, "Give what a JSON document holds, and whole texts.")
 
 
 def _reader_for(supervisor: AuthSupervisor, own: Own) -> HomeReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, NoReturn, Self, SupportsIndex, TypeVar, final
 
 import msgspec
 
@@ -12,11 +12,21 @@ from openclaw_actors.errors import SettingsError
 
 _MIN_KEY_BYTES = 16
 _MAX_KEY_BYTES = 64  # BLAKE2b takes no longer key
+_MAX_FILE_BYTES = 64 * 1024
+_MAX_DOTS = 50
+"""More dots than any line of settings has. What a key of n parts costs tomllib in memory grows with n²: 100,000 of them
+would take all that there is.
+"""
+_LARGEST_TIME = 1e9
+"""32 years in seconds: more than anybody waits for, and less than what a lock's time-out can take (some 9e9)."""
+_LARGEST_COUNT = 2**53
 
 
 @final
 class DigestKey(bytes):
-    """The key as settings hold it: the same bytes, but its repr doesn't show them and msgspec refuses to encode it."""
+    """The key as settings hold it: the same bytes, but its repr doesn't show them, and neither msgspec nor pickle takes
+    it.
+    """
 
     __slots__ = ()
 
@@ -24,6 +34,15 @@ class DigestKey(bytes):
         return "<digest key>"
 
     __str__ = __repr__
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError("a digest key is a secret and is not pickled: give it to each process by itself")
+
+    def __copy__(self) -> DigestKey:
+        return self
+
+    def __deepcopy__(self, memo: object) -> DigestKey:
+        return self
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -122,34 +141,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
         Raises SettingsError that names the file, the field or line, and the remedy; never a value.
         """
-        import tomllib  # only whoever has a file pays for the parser
-
-        name = os.fspath(path)
-        try:
-            with open(name, "rb") as file:
-                document = tomllib.load(file)
-        except OSError as error:
-            raise SettingsError(
-                f"{name}: can't be read ({error.strerror}). Check the path and its permissions"
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            place = str(error).rpartition("(")[2].rstrip(")") if "line" in str(error) else "somewhere"
-            raise SettingsError(
-                f"{name}: is not valid TOML ({place}). Mend it or start from config/settings.toml"
-            ) from None
-        unknown = sorted(document.keys() - set(cls.__struct_fields__))
-        if unknown:
-            raise SettingsError(f"{name}: {unknown[0]}: there is no such setting. {_nearest(unknown[0], cls)}")
-        try:
-            return msgspec.convert(document, cls)
-        except SettingsError as error:
-            raise SettingsError(f"{name}: {error}") from None
-        except msgspec.ValidationError as error:
-            problem, _, place = str(error).partition(" - at ")
-            field = place.strip("`").removeprefix("$.") or "a field"
-            raise SettingsError(
-                f"{name}: {field}: {problem[:1].lower()}{problem[1:]}. Give a value of that kind, or leave it out"
-            ) from None
+        read = _from_toml(cls, os.fspath(path))
+        if isinstance(read, str):
+            # raised here, where no variable holds what stands in the file
+            raise SettingsError(read)
+        return read
 
     def __repr__(self) -> str:
         shown = [f"{name}={value!r}" for name, value in self.__rich_repr__()]
@@ -180,12 +176,62 @@ def _check_value(name: str, value: object, default: object) -> None:
     if isinstance(value, bool) or not isinstance(value, kinds):
         what = "a whole number" if kinds == (int,) else "a number"
         raise SettingsError(f"{name} must be {what}. Give one, or leave it out for {default}")
+    most = _LARGEST_COUNT if kinds == (int,) else _LARGEST_TIME
+    if math.inf > value > most:  # type: ignore[operator]  # not by way of a float: an int may be too large for any
+        raise SettingsError(f"{name} must be at most {most:.0f}. Give a smaller number, or leave it out for {default}")
     if not (value > 0 and math.isfinite(value)):  # type: ignore[operator, arg-type]
         raise SettingsError(f"{name} must be more than zero. Give a positive number, or leave it out for {default}")
+
+
+_S = TypeVar("_S", bound=Settings)
+
+
+def _from_toml(cls: type[_S], name: str) -> _S | str:
+    """Return the settings in a file, or file, place, problem and remedy of what is wrong with it."""
+    import tomllib  # only whoever has a file pays for the parser
+
+    try:
+        with open(name, "rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = error.strerror if isinstance(error, OSError) else "no file can have that name"
+        return f"{name}: can't be read ({why}). Check the path and its permissions"
+    if len(data) > _MAX_FILE_BYTES:
+        return f"{name}: is larger than {_MAX_FILE_BYTES} bytes. Is it the right file? See config/settings.toml"
+    dotted = next((number for number, line in enumerate(data.splitlines(), 1) if _is_dotted(line)), 0)
+    if dotted:
+        return f"{name}: line {dotted}: is no setting. Mend it or start from config/settings.toml"
+    try:
+        document = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError, and not the only one
+        place = str(error).rpartition("(")[2].rstrip(")") if isinstance(error, tomllib.TOMLDecodeError) else ""
+        place = place if "line" in place else "somewhere"
+        return f"{name}: is not valid TOML ({place}). Mend it or start from config/settings.toml"
+    unknown = sorted(document.keys() - set(cls.__struct_fields__))
+    if unknown:
+        return f"{name}: {_shown(unknown[0])}: there is no such setting. {_nearest(unknown[0], cls)}"
+    try:
+        return msgspec.convert(document, cls)
+    except SettingsError as error:
+        return f"{name}: {error}"
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at ")
+        field = place.strip("`").removeprefix("$.") or "a field"
+        return f"{name}: {field}: {problem[:1].lower()}{problem[1:]}. Give a value of that kind, or leave it out"
+
+
+def _shown(name: str) -> str:
+    """Return a name out of a file, fit for a terminal."""
+    return name[:80] if name[:80].isprintable() else repr(name[:80])
+
+
+def _is_dotted(line: bytes) -> bool:
+    """Tell whether a line has more dots than any setting; those of comments don't count."""
+    return line.count(b".") > _MAX_DOTS and not line.lstrip().startswith(b"#")
 
 
 def _nearest(name: str, cls: type[Settings]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(name, cls.__struct_fields__, 1)
+    near = difflib.get_close_matches(name[:80], cls.__struct_fields__, 1)
     return f"Did you mean {near[0]}?" if near else "See config/settings.toml for all of them"

@@ -42,7 +42,9 @@ class Struck:
         """Return the ledger as it will be with the reports that it doesn't have yet."""
         if not self._reports:
             return ledger
-        return {**ledger, **{key: entry for key, (entry, _) in list(self._reports.items())}}
+        # these first: what is dropped from here meanwhile is in the ledger by then
+        reports = {key: entry for key, (entry, _) in list(self._reports.items())}
+        return {**ledger, **reports}
 
     def get(self, agent_id: AgentId, provider: ProviderId) -> tuple[Cell, Generation] | None:
         """Return a cell that is to be shown, with its attempt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator, Iterator
 
@@ -28,6 +29,14 @@ def our_actors() -> list[str]:
         for ref in pykka.ActorRegistry.get_all()
         if isinstance(ref.actor_class, type) and issubclass(ref.actor_class, BaseActor)
     ]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _files_are_the_users_own() -> Iterator[None]:
+    """Let tests, and the processes that they start, make files as OpenClaw does: nobody else may reach them."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True)

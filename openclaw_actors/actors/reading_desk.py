@@ -238,6 +238,7 @@ class ReadingDesk:
         record.gone_since = None
         new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
         self._watcher.tell(WatchSource(source=record.name, stamps=reading.stamps))
+        self._problems.show_permissions(record.name, new)
         if isinstance(new, HomeReading):
             record.there = frozenset(path for path, found in reading.stamps if found is not None)
             self._look_again_at_parts(record, new)
@@ -252,6 +253,7 @@ class ReadingDesk:
         """Drop a source that nobody reads any more."""
         record = self.board.records.get(source)
         self.board.forget(source)
+        self._problems.show_permissions(source, None)
         if record is not None and record.problem:
             self._problems.show(record)
         self._breaker.forget(source)

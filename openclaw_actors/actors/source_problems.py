@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import islice
 
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX, STORE_PREFIX, SourceBoard, SourceRecord
-from openclaw_actors.health import ConditionBoard
+from openclaw_actors.health import STORE_PERMISSIONS, ConditionBoard
+from openclaw_actors.home.facts import StoreFacts
+from openclaw_actors.home.permissions import OPEN_TO_OTHERS
 from openclaw_actors.settings import Settings
 
 _KINDS = {STORE_PREFIX: "StoresReadable", LOGIN_PREFIX: "LoginsReadable"}
@@ -29,8 +31,10 @@ class SourceProblems:
         self._conditions = conditions
         self._settings = settings
         self._broken: dict[str, dict[str, None]] = {prefix: {} for prefix in _KINDS}
+        self._open: dict[str, str] = {}
         for kind in _KINDS.values():
             conditions.set(kind, True, "Read", "")
+        conditions.set(STORE_PERMISSIONS, True, "Closed", "")
 
     def show(self, record: SourceRecord) -> None:
         """Take in how a source is now; one that was forgotten is no trouble any more."""
@@ -51,6 +55,23 @@ class SourceProblems:
         if len(broken) > _MAX_SHOWN:
             text += f"; and {len(broken) - _MAX_SHOWN} more"
         self._conditions.set(_KINDS[prefix], not broken, "Unreadable" if broken else "Read", text)
+
+    def show_permissions(self, source: str, facts: object) -> None:
+        """Take in who may reach a store, by its newest good reading; None when it was forgotten."""
+        findings = facts.findings if isinstance(facts, StoreFacts) else ()
+        text = "; ".join(
+            f"{found.path}: {found.problem}: {found.remedy}" for found in findings if found.code == OPEN_TO_OTHERS
+        )
+        if text == self._open.get(source, ""):
+            return
+        if text:
+            self._open[source] = text
+        else:
+            del self._open[source]
+        shown = "; ".join(islice(self._open.values(), _MAX_SHOWN))
+        if len(self._open) > _MAX_SHOWN:
+            shown += f"; and {len(self._open) - _MAX_SHOWN} more"
+        self._conditions.set(STORE_PERMISSIONS, not self._open, "Open" if self._open else "Closed", shown)
 
     def _explained(self, record: SourceRecord) -> str:
         """Return a problem, and how often it was met: in powers of two, so that not every further try is news."""

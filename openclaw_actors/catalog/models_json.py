@@ -5,14 +5,14 @@ Keys and headers that stand in the file are skipped while decoding: no type here
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import Any
 
 import msgspec
 
 from openclaw_actors.catalog.rows import ModelRow, model_key
+from openclaw_actors.errors import HomeError
 from openclaw_actors.home.facts import Finding
+from openclaw_actors.home.files import read_regular
 from openclaw_actors.home.providers import normalise_provider
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -23,6 +23,11 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 
 INPUTS = frozenset({"text", "image", "audio", "video", "document"})
 """What a model may take (models-config.ts @ 2026.5.22)."""
+
+_BAD_JSON = (msgspec.DecodeError, ValueError, RecursionError)
+"""What msgspec raises for bytes that are no JSON: also for what is no UTF-8, digits without end, and thousands of
+nested brackets.
+"""
 
 _REMEDY = "Delete the file (the gateway writes it again) or mend it; the other models stay."
 
@@ -55,16 +60,15 @@ class ModelsFile(msgspec.Struct, frozen=True):
 def read_models_file(path: str) -> ModelsFile:
     """Read a `models.json`. A missing file has no rows; a broken file or entry gives a finding, never an exception."""
     try:
-        text = _content(path)
-    except FileNotFoundError:
-        return ModelsFile()
-    except OSError as error:
-        problem = f"can't be read ({error.strerror or 'not a usable file'})"
+        read = read_regular(path, HomeError, limit=MAX_BYTES)
+    except HomeError as trouble:
         remedy = "Make it a readable file, or delete it; the other models stay."
-        return ModelsFile(findings=(Finding(path, problem, remedy, code="unreadable-models-json"),))
+        return ModelsFile(findings=(Finding(path, trouble.problem, remedy, code="unreadable-models-json"),))
+    if read is None:
+        return ModelsFile()
     try:
-        entries = msgspec.json.decode(text, type=_File).providers
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        entries = msgspec.json.decode(read[0], type=_File).providers
+    except _BAD_JSON as error:
         return ModelsFile(findings=(_broken(path, error),))
     rows: list[tuple[ModelRow, bool]] = []
     dropped: list[str] = []
@@ -78,16 +82,6 @@ def read_models_file(path: str) -> ModelsFile:
         problem = f"rows of {len(dropped)} providers are not as they should be and are left out"
         findings = (Finding(path, problem, _REMEDY, place=f"providers.{dropped[0]}", code="dropped-models"),)
     return ModelsFile(tuple(rows), findings)
-
-
-def _content(path: str) -> bytes:
-    info = os.stat(path)
-    if not stat.S_ISREG(info.st_mode):
-        raise OSError(0, "not a regular file")
-    if info.st_size > MAX_BYTES:
-        raise OSError(0, f"larger than {MAX_BYTES} bytes")
-    with open(path, "rb") as file:
-        return file.read(MAX_BYTES + 1)
 
 
 def _broken(path: str, error: Exception) -> Finding:
@@ -106,7 +100,7 @@ def _rows_of(spelled: str, raw: msgspec.Raw) -> tuple[list[tuple[ModelRow, bool]
         return [], False
     try:
         entry = msgspec.json.decode(raw, type=_Entry)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _BAD_JSON:
         return [], False
     has_url = isinstance(entry.base_url, str) and bool(entry.base_url.strip())
     rows: list[tuple[ModelRow, bool]] = []
@@ -114,7 +108,7 @@ def _rows_of(spelled: str, raw: msgspec.Raw) -> tuple[list[tuple[ModelRow, bool]
     for item in entry.models:
         try:
             model = msgspec.json.decode(item, type=_Model)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _BAD_JSON:
             whole = False
             continue
         name = model.id.strip()
@@ -122,7 +116,11 @@ def _rows_of(spelled: str, raw: msgspec.Raw) -> tuple[list[tuple[ModelRow, bool]
             whole = False
             continue
         window = model.context_window
-        inputs = tuple(one for one in model.input if one in INPUTS) if isinstance(model.input, list) else ()
+        inputs = (
+            tuple(one for one in model.input if isinstance(one, str) and one in INPUTS)
+            if isinstance(model.input, list)
+            else ()
+        )
         row = ModelRow(
             provider=provider,
             spelled=spelled,

@@ -32,13 +32,16 @@ class ConfigUnusableError(click.ClickException):
 def one_shot(home: str | None) -> Iterator[AuthSupervisor]:
     """Start a supervisor that reads once and watches nothing, wait until it is warm, and stop it in the end.
 
-    Conditions that are not well are written to stderr. Raises ConfigUnusableError when the config gives no agents.
+    Conditions that are not well are written to stderr, apart from those that say nothing about the answers of one
+    command: that nothing is watched, and who else may reach the stores. Raises ConfigUnusableError when the config
+    gives no agents.
     """
     from openclaw_actors import AuthSupervisor, Settings
+    from openclaw_actors.health import STORE_PERMISSIONS
 
     with AuthSupervisor(home, settings=Settings(watch=False, one_shot=True)) as supervisor:
         wait_until_warm(supervisor)
-        warn_of_conditions(supervisor, besides=("Watching",))
+        warn_of_conditions(supervisor, besides=("Watching", STORE_PERMISSIONS))
         if problem := missing_home(supervisor):
             warn(problem)
         yield supervisor

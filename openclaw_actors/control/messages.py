@@ -92,6 +92,11 @@ class _Head(msgspec.Struct, frozen=True):
     op: str
 
 
+_BAD_JSON = (msgspec.DecodeError, ValueError, RecursionError)
+"""What a line that is no JSON makes msgspec raise: also for bytes that are no UTF-8, digits without end, and thousands
+of nested brackets.
+"""
+
 _encoder = msgspec.json.Encoder()
 _head_decoder = msgspec.json.Decoder(_Head)
 _request_decoder = msgspec.json.Decoder(RecheckRequest)
@@ -100,12 +105,11 @@ _answer_decoder: msgspec.json.Decoder[Rechecked | Refused] = msgspec.json.Decode
 
 def read_request(line: bytes | bytearray) -> RecheckRequest | Refused:
     """Return the request that a line holds, or why it is none."""
-    # RecursionError: a line may hold thousands of nested brackets
     try:
         head = _head_decoder.decode(line)
     except msgspec.ValidationError:
         return Refused(error="bad-request", message='a request has a number "version" and a text "op"')
-    except (msgspec.DecodeError, RecursionError):
+    except _BAD_JSON:
         return Refused(error="bad-json", message="a request is one line of JSON: an object with version and op")
     if head.version != VERSION:
         text = f"this gateway speaks version {VERSION} only; use the openclaw-actors that it was started with"
@@ -114,7 +118,7 @@ def read_request(line: bytes | bytearray) -> RecheckRequest | Refused:
         return Refused(error="unknown-op", message="this gateway knows one op: recheck")
     try:
         return _request_decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _BAD_JSON as error:
         # the text of a validation error names types and the place, never a value
         why = str(error) if isinstance(error, msgspec.ValidationError) else "it can't be decoded"
         return Refused(error="bad-request", message=f"a field of the request can't be used: {why}")
@@ -124,7 +128,7 @@ def read_answer(line: bytes | bytearray) -> Rechecked | Refused | None:
     """Return the answer that a line holds; None when it is none of this version."""
     try:
         answer = _answer_decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except _BAD_JSON:
         return None
     return answer if answer.version == VERSION else None
 

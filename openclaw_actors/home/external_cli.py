@@ -18,7 +18,7 @@ from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import CliFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.opaque import OpaqueEnv
-from openclaw_actors.home.paths import HomeLocation, absolute
+from openclaw_actors.home.paths import HomeLocation, absolute, real_path
 from openclaw_actors.home.surrogates import without_halves
 from openclaw_actors.ids import ProviderId
 
@@ -128,7 +128,7 @@ def _path_of(name: str, program: _Program, location: HomeLocation, env: OpaqueEn
     folder = env.text("CODEX_HOME")
     if folder:
         plain = os.path.join(absolute(folder, location.home), "auth.json")
-    real = os.path.join(os.path.realpath(os.path.dirname(plain)), "auth.json")
+    real = os.path.join(real_path(os.path.dirname(plain)), "auth.json")
     return real, tuple(dict.fromkeys((real, plain)))
 
 

@@ -9,6 +9,7 @@ import os
 import stat as stat_bits
 
 from openclaw_actors.errors import HomeError
+from openclaw_actors.home.paths import real_path
 
 CONFIG_LIMIT_BYTES = 2 * 1024 * 1024
 """Largest config file or included file (OpenClaw 2026.5.22, includes.ts)."""
@@ -25,7 +26,13 @@ _ATTEMPTS = 3
 
 
 def read_regular(
-    path: str, error: type[HomeError], *, limit: int, allow_hard_links: bool = True, follow_link: bool = True
+    path: str,
+    error: type[HomeError],
+    *,
+    limit: int,
+    allow_hard_links: bool = True,
+    follow_link: bool = True,
+    within: tuple[str, ...] | None = None,
 ) -> tuple[bytes, os.stat_result] | None:
     """Read a whole regular file that did not change meanwhile; None when there is no such file.
 
@@ -39,6 +46,8 @@ def read_regular(
         limit: Largest size in bytes.
         allow_hard_links: False refuses a file with more than one name.
         follow_link: False refuses a path that is a symbolic link; folders on the way may be links all the same.
+        within: The real paths of the folders that the file must lie in, below them or anywhere; None asks for none. It
+            is the opened file that is asked where it lies: a path may lead elsewhere by the time it is opened.
 
     Raises:
         HomeError: As the given type; a directory, FIFO, device, unreadable, too large or endlessly changing file.
@@ -46,7 +55,7 @@ def read_regular(
     flags = _FLAGS if follow_link else _FLAGS | os.O_NOFOLLOW
     try:
         for _ in range(_ATTEMPTS):
-            read = _read_once(path, flags, error, limit, allow_hard_links)
+            read = _read_once(path, flags, error, limit, allow_hard_links, within)
             if read is not None:
                 return read
     except OSError as trouble:
@@ -61,7 +70,12 @@ def read_regular(
 
 
 def _read_once(
-    path: str, flags: int, error: type[HomeError], limit: int, allow_hard_links: bool
+    path: str,
+    flags: int,
+    error: type[HomeError],
+    limit: int,
+    allow_hard_links: bool,
+    within: tuple[str, ...] | None,
 ) -> tuple[bytes, os.stat_result] | None:
     descriptor = os.open(path, flags)
     try:
@@ -69,6 +83,8 @@ def _read_once(
         if not stat_bits.S_ISREG(before.st_mode):
             kind = "a directory" if stat_bits.S_ISDIR(before.st_mode) else "not a regular file"
             raise error(path, f"it is {kind}", "Put a regular file there, or remove it.")
+        if within is not None and not _lies_within(descriptor, path, within):
+            raise error(path, "it lies outside the folders that it may be in", "Move it there.")
         if not allow_hard_links and before.st_nlink > 1:
             raise error(path, "it has several hard links", "Include a file that has one name only; copy it instead.")
         if before.st_size > limit:
@@ -81,6 +97,22 @@ def _read_once(
         os.close(descriptor)
     same = before.st_mtime_ns == after.st_mtime_ns and before.st_size == after.st_size
     return (data, after) if same and (len(data) == after.st_size or after.st_size == 0) else None
+
+
+def is_below(path: str, folders: tuple[str, ...]) -> bool:
+    """Tell whether a real path is one of some folders or below one."""
+    return any(path == folder or path.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
+
+
+def _lies_within(descriptor: int, path: str, folders: tuple[str, ...]) -> bool:
+    """Tell whether an opened file lies below one of some folders: by what the kernel calls it, or where it doesn't say,
+    by what the path leads to now, if that is the same file.
+    """
+    try:
+        return is_below(os.readlink(f"/proc/self/fd/{descriptor}"), folders)
+    except OSError:
+        real = real_path(path)
+        return is_below(real, folders) and os.path.samestat(os.stat(real), os.fstat(descriptor))
 
 
 def _drain(descriptor: int, expected: int, limit: int) -> bytes:

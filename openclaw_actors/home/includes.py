@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from openclaw_actors.errors import ConfigError
-from openclaw_actors.home.json5 import MAX_NESTING, read_json5
+from openclaw_actors.home.files import CONFIG_LIMIT_BYTES, is_below, read_regular
+from openclaw_actors.home.json5 import MAX_NESTING, parse_json5
+from openclaw_actors.home.paths import real_path
 from openclaw_actors.reading.pace import give_way
 
 MAX_DEPTH = 10
@@ -13,6 +15,10 @@ MAX_DEPTH = 10
 MAX_FILES = 256
 """Most files that one config includes, repeats counted; ours: ten levels of doubled includes would otherwise be read
 for hours.
+"""
+MAX_BYTES = 4 * 1024 * 1024
+"""Most text that one config includes, in bytes, repeats counted; ours: 256 files of the largest size would become
+gigabytes of objects.
 """
 _KEY = "$include"
 
@@ -39,14 +45,15 @@ class Includes:
 
     def __init__(self, config_path: str, roots: tuple[str, ...] = ()) -> None:
         self._config_path = config_path
-        self._roots = (os.path.realpath(os.path.dirname(config_path)), *(os.path.realpath(root) for root in roots))
+        self._roots = (real_path(os.path.dirname(config_path)), *(real_path(root) for root in roots))
         self._files = 0
+        self._bytes = 0
         self.paths: list[str] = []
         """Every file that was included or looked for, symbolic links and their targets."""
 
     def resolve(self, document: object) -> object:
         """Return the document with every include replaced. Raises ConfigError."""
-        return self._resolve(document, self._config_path, (os.path.realpath(self._config_path),), "", 0)
+        return self._resolve(document, self._config_path, (real_path(self._config_path),), "", 0)
 
     def _resolve(self, value: object, path: str, chain: tuple[str, ...], place: str, level: int) -> object:
         if level > MAX_NESTING * 2:
@@ -94,9 +101,9 @@ class Includes:
         if "\0" in wanted or not wanted.strip():
             raise ConfigError(path, "an include names no file", "Give a path.", place=place)
         target = os.path.normpath(os.path.join(os.path.dirname(path), wanted))
-        real = os.path.realpath(target)
+        real = real_path(target)
         self.paths += [target] if real == target else [target, real]
-        if not any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in self._roots):
+        if not is_below(real, self._roots):
             raise ConfigError(
                 path,
                 f"the included file {target} lies outside the config's folder",
@@ -112,9 +119,13 @@ class Includes:
         self._files += 1
         if self._files > MAX_FILES:
             raise ConfigError(path, f"more than {MAX_FILES} files are included", "Include fewer.", place=place)
-        document = read_json5(real, allow_hard_links=False)
-        if document is None:
+        read = read_regular(real, ConfigError, limit=CONFIG_LIMIT_BYTES, allow_hard_links=False, within=self._roots)
+        if read is None:
             raise ConfigError(
                 path, f"the included file {target} is missing", "Create it, or remove the include.", place=place
             )
+        self._bytes += len(read[0])
+        if self._bytes > MAX_BYTES:
+            raise ConfigError(path, f"more than {MAX_BYTES} bytes are included", "Include less.", place=place)
+        document = parse_json5(read[0], real)
         return self._resolve(document, target, (*chain, real), "", level + 1)

@@ -19,6 +19,10 @@ MAX_NESTING = 128
 stack.
 """
 
+_LONG_HEX = re.compile(r"0[xX][0-9a-fA-F]{3000}")
+"""A number that Python could not write down again: it refuses decimals of more than 4300 digits, but not these."""
+_MAX_BITS = 12_000
+_UNREPRESENTABLE = "it holds a number or text that can't be represented"
 _NEAR = re.compile(r"near (\d+)")
 _EXPECTED = re.compile(r"^Expected (.*?) near ")
 _WORDS = {
@@ -36,9 +40,9 @@ _WORDS = {
 _REMEDY = "Mend the file; the last good config stays in force."
 
 
-def read_json5(path: str, *, allow_hard_links: bool = True) -> object | None:
+def read_json5(path: str) -> object | None:
     """Read and parse a JSON5 file; None when there is none. Raises ConfigError."""
-    read = read_regular(path, ConfigError, limit=CONFIG_LIMIT_BYTES, allow_hard_links=allow_hard_links)
+    read = read_regular(path, ConfigError, limit=CONFIG_LIMIT_BYTES)
     return None if read is None else parse_json5(read[0], path)
 
 
@@ -58,14 +62,30 @@ def parse_json5(data: bytes | str, path: str, error: type[HomeError] = ConfigErr
         raise error(path, "it is empty", _REMEDY)
     place, problem = "", ""
     try:
-        return pyjson5.decode(text, MAX_NESTING)
+        document = pyjson5.decode(text, MAX_NESTING)
+        if _LONG_HEX.search(text) is None or not _has_huge_number(document):
+            return document
+        problem = _UNREPRESENTABLE
     except pyjson5.Json5DecoderException as trouble:
         place, problem = _explain(trouble, text)
     except RecursionError:
         problem = f"it is nested deeper than {MAX_NESTING} levels"
     except (ValueError, OverflowError, MemoryError):
-        problem = "it holds a number or text that can't be represented"
+        problem = _UNREPRESENTABLE
     raise error(path, problem, _REMEDY, place=place)
+
+
+def _has_huge_number(document: object) -> bool:
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            return True
+    return False
 
 
 def _decoded(data: bytes | str) -> tuple[str, int]:

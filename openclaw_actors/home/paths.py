@@ -14,6 +14,7 @@ import msgspec
 _STATE_DIR_NAME = ".openclaw"
 _LEGACY_STATE_DIR_NAME = ".clawdbot"
 _CONFIG_NAMES = ("openclaw.json", "clawdbot.json")
+_ATTEMPTS = 5
 _NOTHING = frozenset({"", "undefined", "null"})
 
 
@@ -86,6 +87,22 @@ def absolute(text: str, home: str) -> str:
     if text == "~" or text.startswith(("~/", "~\\")):
         text = os.path.join(home, text[2:])
     return os.path.abspath(text)
+
+
+def real_path(path: str) -> str:
+    """Return where a path leads, all symbolic links followed; never raises.
+
+    `os.path.realpath` asks whether something is a link and then where it leads, and raises when it is none any more by
+    then. It also raises for a name that no file can have, which leads nowhere.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return os.path.realpath(path)
+        except OSError:
+            continue
+        except ValueError:
+            break
+    return path
 
 
 def oauth_path(location: HomeLocation, env: Lookup) -> str:

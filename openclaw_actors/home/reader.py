@@ -24,13 +24,15 @@ from openclaw_actors.home.files import STORE_LIMIT_BYTES
 from openclaw_actors.home.includes import Includes
 from openclaw_actors.home.json5 import read_json5
 from openclaw_actors.home.opaque import OpaqueEnv
-from openclaw_actors.home.paths import HomeLocation, first_existing, include_roots, locate, oauth_path
+from openclaw_actors.home.paths import HomeLocation, first_existing, include_roots, locate, oauth_path, real_path
 from openclaw_actors.home.secret_files import NO_FILES, SecretFiles, read_secret_files
 from openclaw_actors.home.secrets import Resolver, SecretRules, secret_rules
 from openclaw_actors.home.stores.json_files import decode_store
 from openclaw_actors.home.stores.open import read_store
 from openclaw_actors.home.substitution import Substitution, with_config_env
 from openclaw_actors.ids import AgentId, StoreId
+from openclaw_actors.log import log
+from openclaw_actors.reading.job import describe_error, places
 
 _T = TypeVar("_T")
 
@@ -141,8 +143,10 @@ class HomeReader:
         """Read the login of another program; `CLI_NAMES` has the names (KeyError for another one). Bad content is no
         exception.
         """
+        if name not in self.CLI_NAMES:
+            raise KeyError(name)
         env = self._current().env
-        return read_cli(name, location=self.location, env=env, digester=self._digester)
+        return _without_traces(lambda: read_cli(name, location=self.location, env=env, digester=self._digester))
 
     def decode_store(self, store: StoreId, document: bytes) -> StoreFacts:
         """Return what a given store document says, as if `store` held it; reads no file but the environment's.
@@ -150,7 +154,9 @@ class HomeReader:
         Raises:
             StoreUnreadableError: It isn't JSON.
         """
-        return _without_traces(lambda: decode_store(store, document, self._current()))
+        given = [document]
+        del document  # this frame is in the trace of whatever goes wrong below, and must not hold it then
+        return _without_traces(lambda: decode_store(store, given.pop(), self._current()))
 
     def agent_dir(self, config: Mapping[str, Any], agent_id: str) -> str:
         """Return where an agent's store lives by a given parsed config."""
@@ -205,7 +211,11 @@ class HomeReader:
         path = first_existing(location.config_candidates)
         layers = Layers(process, location, self._cwd, dotenvs)
         includes = Includes(path, include_roots(location, layers.env.raw_side))
-        targets = [os.path.realpath(candidate) for candidate in location.config_candidates]
+        targets = [real_path(candidate) for candidate in location.config_candidates]
+
+        def looked_at() -> tuple[str, ...]:
+            return (*location.config_candidates, *targets, *includes.paths, *layers.paths)
+
         try:
             document = read_json5(path)
             exists = document is not None
@@ -214,11 +224,15 @@ class HomeReader:
                 raise ConfigError(path, "its top level is not an object", "Put everything into one { … }.")
             check_shape(path, resolved)
         except HomeError as trouble:
-            trouble.looked_at = (*location.config_candidates, *targets, *includes.paths, *layers.paths)
+            trouble.looked_at = looked_at()
             raise
         env = with_config_env(resolved, layers.env)
-        substitution = Substitution(env)
-        substituted = substitution.apply(resolved)
+        substitution = Substitution(env, path)
+        try:
+            substituted = substitution.apply(resolved)
+        except HomeError as trouble:
+            trouble.looked_at = looked_at()
+            raise
         assert isinstance(substituted, dict)
         rules = secret_rules(substituted.get("secrets"))
         judge = Resolver(env, rules, self._digester).judge
@@ -251,16 +265,20 @@ def _entry_of(config: Mapping[str, Any], agent: AgentId) -> dict[str, object]:
 
 
 def _without_traces(read: Callable[[], _T]) -> _T:
-    """Run a reading; an error of ours comes out without the frames of the reading.
+    """Run a reading; an error of ours comes out without the frames of the reading, and any other as one of ours.
 
     Sinks that print the variables of a traceback (loguru's `diagnose`) would print the documents that those frames
-    hold.
+    hold, and decoders quote in their errors what they choked on. So a fault in a reader is told by its kind and place.
     """
     try:
         return read()
     except HomeError as trouble:
         failure = trouble.with_traceback(None)
         failure.__cause__ = failure.__context__ = None
+    except Exception as trouble:
+        what, at = describe_error(trouble), places(trouble)
+        log.bind(error=what, at=at).error("a reader failed")
+        failure = HomeError(at.partition(" ")[0], f"a reader failed there: {what}", "Please report it; it is a fault.")
     raise failure from None
 
 

@@ -22,7 +22,7 @@ from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import Finding
 from openclaw_actors.home.files import KEPT_CHANGING, read_regular
 from openclaw_actors.home.judged import NO_SECRET, Judge, Judgement, Tree, digest_of, follow, judged
-from openclaw_actors.home.paths import absolute
+from openclaw_actors.home.paths import absolute, real_path
 
 DEFAULT_LIMIT_BYTES = 1024 * 1024
 """Largest secret file unless `maxBytes` says otherwise (resolve.ts)."""
@@ -157,7 +157,7 @@ class SecretFiles:
     def paths(self) -> tuple[str, ...]:
         """The files, existing or not, and where symbolic links lead from there."""
         named = [content.path for content in self._contents.values() if content.path]
-        return tuple(dict.fromkeys((*named, *map(os.path.realpath, named))))
+        return tuple(dict.fromkeys((*named, *map(real_path, named))))
 
     def last_good(self, path: str, provider: FileProvider) -> Tree:
         """Return what a file was judged to hold when it was last whole, if it is read the same way now."""

@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import re
 
+from openclaw_actors.errors import ConfigError
 from openclaw_actors.home.guarded import is_guarded, portable_name
 from openclaw_actors.home.opaque import CONFIG, OpaqueEnv
 from openclaw_actors.reading.pace import give_way
 
 _REFERENCE = re.compile(r"(?P<escape>\$?)\$\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
+MAX_CHARACTERS = 16 * 1024 * 1024
+"""Most characters that the variables in one config come to; ours: a long value that is named often enough would fill
+any memory.
+"""
 _NO_NAMES = frozenset({"", "vars", "shellEnv"})
 
 
@@ -40,16 +45,26 @@ def _refers(text: str) -> bool:
 
 
 class Substitution:
-    """Replaces the variables in a document; used once."""
+    """Replaces the variables in a document; used once.
 
-    def __init__(self, env: OpaqueEnv) -> None:
+    Args:
+        env: The variables.
+        path: The config file, for the error.
+    """
+
+    def __init__(self, env: OpaqueEnv, path: str = "") -> None:
         self._env = env
+        self._path = path
+        self._characters = 0
         self.unresolved: list[tuple[str, str]] = []
         """(place, name) of every variable that is missing or empty; its text stays as it is."""
 
     def apply(self, value: object, place: str = "") -> object:
         """Return a copy of the value with the variables in every string replaced; `$${NAME}` yields the text
         `${NAME}`.
+
+        Raises:
+            ConfigError: The values come to more than `MAX_CHARACTERS`.
         """
         if isinstance(value, str):
             return self._text(value, place) if "${" in value else value
@@ -69,6 +84,10 @@ class Substitution:
                 return found[0][1:]
             value = self._env.raw(found["name"])
             if value:
+                self._characters += len(value)
+                if self._characters > MAX_CHARACTERS:
+                    problem = f"its variables come to more than {MAX_CHARACTERS} characters"
+                    raise ConfigError(self._path, problem, f"Name {found['name']} less often.", place=place)
                 return value
             self.unresolved.append((place, found["name"]))
             return found[0]

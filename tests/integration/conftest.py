@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from canaries import fill_with_secrets
 from homes import Home, Supervise
 from stores import make_store
 
@@ -35,6 +36,14 @@ def supervise() -> Iterator[Supervise]:
     yield start
     for supervisor in started:
         supervisor.stop()
+
+
+@pytest.fixture
+def full(home: Home) -> Iterator[Home]:
+    """Return a home with a secret in every place that is read."""
+    owner = fill_with_secrets(home)
+    yield home
+    owner.close()
 
 
 @pytest.fixture

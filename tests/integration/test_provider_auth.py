@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from homes import CANARY, Home, Supervise, api_key, eventually, replace_text, secret
 
 from openclaw_actors import State, provider_auth
+from openclaw_actors.actors import failure_listener
+from openclaw_actors.auth.reports import windows_after_failure
 from openclaw_actors.errors import ConfigError
 
 TORN = '{"env": {"vars": {"MY_STORED": "' + secret("torn")
@@ -23,6 +26,29 @@ def by_reference(provider: str, name: str) -> dict[str, object]:
 def has(provider: str, **given: object) -> bool:
     """Ask the one supervisor."""
     return provider_auth.has_auth_for_model_provider(provider, **given)  # type: ignore[arg-type]
+
+
+def test_a_refusal_holds_at_once_where_files_are_read(
+    home: Home, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reports a refusal and asks again sees it, however long the actor that notes it takes for its turn."""
+    home.write_config().write_profiles(openai__work=api_key("openai"))
+    supervisor = supervise(home, usage_flush_s=3600.0)
+    turn = threading.Event()
+
+    def later(*arguments: Any, **named: Any) -> Any:
+        assert turn.wait(10.0)
+        return windows_after_failure(*arguments, **named)
+
+    monkeypatch.setattr(failure_listener, "windows_after_failure", later)
+    try:
+        supervisor.report_failure("openai:work", "auth")
+        assert not supervisor.has_auth("openai")
+        assert not has("openai", workspace_dir="/elsewhere")
+    finally:
+        turn.set()
+    assert eventually(lambda: supervisor.verdict("openai").fresh)
+    assert not has("openai", workspace_dir="/elsewhere")
 
 
 def test_what_was_refused_stays_refused_where_files_are_read(home: Home, supervise: Supervise) -> None:

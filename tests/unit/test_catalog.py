@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -168,6 +169,36 @@ def test_one_bad_entry_does_not_sink_the_good_ones(tmp_path: Path) -> None:
     catalog = load_catalog(config_of(tmp_path))
     assert ids(catalog, "lab") == ["good"]
     assert [finding.code for finding in catalog.findings] == ["dropped-models"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"providers": {"lab": ' + "[" * 100_000, '{"providers": {"lab": ' + "[" * 100_000 + "]" * 100_000 + "}}"],
+    ids=["open", "closed"],
+)
+def test_brackets_without_end_are_a_finding(tmp_path: Path, text: str) -> None:
+    """What no stack can take is a broken file like any other."""
+    path = tmp_path / "agents" / "main" / "agent" / "models.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    (finding,) = load_catalog(config_of(tmp_path)).findings
+    assert (finding.code, finding.problem) == ("invalid-models-json", "is not valid JSON")
+
+
+def test_inputs_of_a_wrong_kind_are_passed_over(tmp_path: Path) -> None:
+    """A list or an object where the name of an input is expected counts as nothing."""
+    rows = [{"id": "x", "input": [["text"], {}, None, "image"]}]
+    write_models(tmp_path, "main", {"providers": {"lab": {"baseUrl": "http://lab.example", "models": rows}}})
+    (row,) = load_catalog(config_of(tmp_path)).rows_of("lab")
+    assert row.input == ("image",)
+
+
+def test_a_pipe_in_the_place_of_the_file_holds_nobody_up(tmp_path: Path) -> None:
+    """A FIFO without a writer is a finding, not a reader that waits for ever."""
+    path = tmp_path / "agents" / "main" / "agent" / "models.json"
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert [finding.code for finding in load_catalog(config_of(tmp_path)).findings] == ["unreadable-models-json"]
 
 
 def test_a_directory_in_the_place_of_the_file_is_a_finding(tmp_path: Path) -> None:

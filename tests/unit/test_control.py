@@ -364,6 +364,8 @@ def test_a_system_that_does_not_say_who_connects_has_no_socket(
         (b"\n", "bad-json"),
         (b"GET / HTTP/1.1\r\n\r\n", "bad-json"),
         (b"\xff\xfe\x00\n", "bad-json"),
+        (b'{"version":1,"op":"re\xffcheck"}\n', "bad-json"),
+        (b'{"version":' + b"9" * 4000 + b',"op":"recheck"}\n', "unsupported-version"),
         (b"[" * 4000 + b"\n", "bad-request"),
         (b'{"version":1,"op":"recheck","more":' + b"[" * 3900 + b"\n", "bad-json"),
         (b"{}\n", "bad-request"),

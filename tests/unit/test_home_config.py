@@ -236,6 +236,43 @@ def test_a_bad_include_is_refused(tmp_path: Path, include: str, problem: str) ->
         read(state, f"{{$include: {include}, a: 1}}")
 
 
+def test_what_is_included_has_a_largest_size_in_all(tmp_path: Path) -> None:
+    """Repeats count: a small config can't become a large one by naming a file often."""
+    write(tmp_path / "part.json5", f"{{a: '{'x' * 500_000}'}}")
+    assert read(tmp_path, "{$include: ['./part.json5', './part.json5']}")
+    many = ", ".join(["'./part.json5'"] * 10)
+    with pytest.raises(ConfigError, match="bytes are included"):
+        read(tmp_path, f"{{$include: [{many}]}}")
+
+
+def test_the_variables_of_a_config_have_a_largest_size_in_all(tmp_path: Path) -> None:
+    """A long variable that is named often is refused, with the variable's name and no value; what the config includes
+    is still looked at, since mending that may mend this.
+    """
+    write(tmp_path / "part.json5", "{}")
+    named = "${BIG}" * 200
+    config = f"{{$include: './part.json5', env: {{BIG: '{CANARY}{'x' * 100_000}'}}, k: ['{named}']}}"
+    with pytest.raises(ConfigError, match="more than 16777216 characters") as raised:
+        read(tmp_path, config)
+    assert (raised.value.place, "BIG" in raised.value.remedy) == ("k[0]", True)
+    assert str(tmp_path / "part.json5") in raised.value.looked_at
+    assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [("0x" + "f" * 100_000, False), (f"'0x{'f' * 100_000}'", True), ("0x" + "f" * 2_000, True), ("9" * 5_000, False)],
+    ids=["number", "text", "shorter", "decimal"],
+)
+def test_a_number_that_cannot_be_written_down_again_is_refused(tmp_path: Path, text: str, good: bool) -> None:
+    """A hexadecimal number may be longer than any that Python writes as a decimal one; a text may be as long."""
+    if good:
+        assert read(tmp_path, f"{{secrets: {{a: {text}}}}}")
+        return
+    with pytest.raises(ConfigError, match="number"):
+        read(tmp_path, f"{{secrets: {{a: {text}}}}}")
+
+
 def test_an_include_root_widens_the_confinement(tmp_path: Path) -> None:
     """A folder named in OPENCLAW_INCLUDE_ROOTS may be included from."""
     write(tmp_path / "roots/x.json", "{models: {mode: 'replace'}}")

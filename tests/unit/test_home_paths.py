@@ -9,7 +9,30 @@ import pytest
 
 from openclaw_actors.home.agents import normalise_agent_id, read_agents
 from openclaw_actors.home.facts import AgentConfig
-from openclaw_actors.home.paths import default_workspace, include_roots, locate, main_agent_dir, oauth_path
+from openclaw_actors.home.paths import default_workspace, include_roots, locate, main_agent_dir, oauth_path, real_path
+
+
+def test_where_a_path_leads_is_told_while_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that becomes a file between the look and the reading of the link makes Python's own function raise: it is
+    asked again. The moment is made certain by a step between the two; all else is real.
+    """
+    (tmp_path / "file").write_text("")
+    (tmp_path / "way").symlink_to("file")
+    plain, read = str(tmp_path / "way"), os.readlink
+
+    def swapped(path: str) -> str:
+        os.unlink(path)
+        Path(path).write_text("")
+        return read(path)
+
+    monkeypatch.setattr(os, "readlink", swapped)
+    assert real_path(plain) == plain
+
+
+@pytest.mark.parametrize("path", ["/tmp/a\0b", "/tmp/\ud800"], ids=["NUL", "surrogate"])
+def test_a_name_that_no_file_can_have_leads_nowhere(path: str) -> None:
+    """It comes back as it is."""
+    assert real_path(path) == path
 
 
 def agents_of(document: dict[str, object], **env: str) -> dict[str, AgentConfig]:

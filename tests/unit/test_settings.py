@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 
 import msgspec
@@ -110,3 +112,38 @@ def test_settings_are_frozen() -> None:
     """A running system's settings never change under it."""
     with pytest.raises(AttributeError):
         Settings().watch = False  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("read_threads = " + "9" * 5000, "is not valid TOML"),
+        ("read_threads = 0x" + "f" * 5000, "read_threads must be at most"),
+        ("source_deadline_s = 0x" + "f" * 5000, "source_deadline_s: number out of range"),
+        ("source_deadline_s = 1e300", "source_deadline_s must be at most 1000000000"),
+        ("x = " + "[" * 30_000, "is not valid TOML"),
+        ("a." * 30_000 + "b = 1", "line 1: is no setting"),
+        ("#" * 70_000, "larger than"),
+        ('"a\\u0007' + "b" * 200 + '" = 1', "there is no such setting"),
+    ],
+    ids=lambda value: value[:24],
+)
+def test_what_no_number_or_stack_can_take_is_an_error_of_ours(tmp_path: Path, text: str, says: str) -> None:
+    """Digits and brackets without end, and times that no clock can wait for, are refused like any other mistake."""
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=says) as caught:
+        Settings.from_toml(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
+
+
+def test_a_digest_key_is_copied_and_not_pickled() -> None:
+    """Settings with a key stay in their process."""
+    settings = Settings(digest_key=b"k" * 32)
+    assert copy.deepcopy(settings) == copy.copy(settings) == settings
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="secret"):
+            pickle.dumps(settings, protocol)
+    assert pickle.dumps(Settings(read_threads=3))

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable
 
 from openclaw_actors.errors import StoreReadOnlyError
+from openclaw_actors.home.paths import real_path
 from openclaw_actors.log import log
 
 __all__ = ["encode_json", "not_writable", "remove_file", "remove_leftovers", "replace_json"]
@@ -63,7 +64,7 @@ def replace_json(path: str, obj: object, *, last_check: Callable[[], object] = l
         StoreReadOnlyError: when it can't be written; the old file is as it was.
     """
     content = encode_json(obj)
-    target = os.path.realpath(path)
+    target = real_path(path)
     try:
         if _holds(target, content):
             return False

@@ -9,6 +9,7 @@ import msgspec
 from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.home.facts import Finding, ProfileFacts, StoreFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
+from openclaw_actors.home.permissions import open_to_others
 from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
 from openclaw_actors.home.stores.legacy import read_legacy
@@ -107,6 +108,7 @@ def _document(
         if read is None:
             return None, None
         seen = stamp_of(read[1])
+        findings += open_to_others(path, read[1].st_mode)
         document = json_object(read[0], path)
     except StoreUnreadableError as trouble:
         if not tolerant:

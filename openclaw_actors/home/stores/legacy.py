@@ -9,6 +9,7 @@ import msgspec
 from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.home.facts import Finding, ProfileFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
+from openclaw_actors.home.permissions import open_to_others
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.decode import dropped_finding, json_object, profile_facts
@@ -57,7 +58,10 @@ def read_legacy(agent_dir: str, oauth_path: str, resolver: Resolver) -> LegacyPr
 def _entries(path: str, findings: list[Finding]) -> dict[str, msgspec.Raw]:
     try:
         read = read_regular(path, StoreUnreadableError, limit=STORE_LIMIT_BYTES)
-        return (json_object(read[0], path) or {}) if read is not None else {}
+        if read is None:
+            return {}
+        findings += open_to_others(path, read[1].st_mode)
+        return json_object(read[0], path) or {}
     except StoreUnreadableError as trouble:
         findings.append(
             Finding(path, trouble.problem, "Mend or remove this file of an old version.", trouble.place, "invalid-json")

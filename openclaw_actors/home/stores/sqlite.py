@@ -24,6 +24,7 @@ from urllib.parse import quote
 from openclaw_actors.errors import StoreUnreadableError
 from openclaw_actors.home.facts import Finding, StoreFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES
+from openclaw_actors.home.permissions import open_to_others
 from openclaw_actors.home.secrets import Resolver
 from openclaw_actors.home.stores.decode import State, decode_profiles, decode_state, json_object
 from openclaw_actors.ids import StoreId
@@ -50,10 +51,12 @@ def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = S
         return None
     document = json_object(store_json, path)
     state_document = json_object(state_json, path) if state_json is not None else None
-    findings: tuple[Finding, ...] = ()
+    # SQLite opens the files by itself: they can only be asked beside it
+    seen = ((one, stamp(one)) for one in sqlite_paths(store))
+    findings = tuple(found for one, look in seen if look is not None for found in open_to_others(one, look.mode))
     found = decode_profiles(document.get("profiles"), path, resolver) if document is not None else None
     if found is None:
-        findings = (
+        findings += (
             Finding(
                 path, "its store has no `profiles` object", "Sign in again.", "auth_profile_store", "invalid-store"
             ),
