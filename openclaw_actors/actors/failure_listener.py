@@ -86,6 +86,9 @@ class FailureListener(BaseActor):
         self._config = config
         self._ledger: LedgerBook = memory.ledger
         self._counters = counters
+        self._failed: object = None
+        """The last message whose handler failed; `_again` until it is told again."""
+        self._again: object = None
         self._usage = UsageDesk(self.actor_ref, me, dispatcher, conditions, settings, memory, on_flushed)
         self._early = EarlyReports(self.actor_ref, me, warmer, dispatcher, prepared, config, memory.early)
 
@@ -102,9 +105,15 @@ class FailureListener(BaseActor):
         self._me.begins(envelope.message)
         super().run_one(envelope)
         self._me.ends(envelope.message)
+        again, self._again = self._again, None
+        if again is not None:
+            self._me.tell(again)
 
     def _on_handler_error(self, message: object, error: BaseException) -> None:
-        if isinstance(message, ReportFailure | ReportSuccess):
+        if message is not self._failed:
+            # tried once more: a passing failure loses no report and leaves nothing half done
+            self._failed = self._again = message
+        elif isinstance(message, ReportFailure | ReportSuccess):
             self._warmer.tell(ReportAnswered(generation=message.generation))
         elif isinstance(message, ForgiveScope):
             self._warmer.tell(message.warm)

@@ -162,6 +162,8 @@ class WarmerActor(BaseActor):
         self._is_warm = False
         self._early: list[WarmScope] = []
         """Events that wait for the first config."""
+        self._early_reports: list[LedgerChanged] = []
+        """Reports likewise: those that come between a restart and the config, when nobody knows who is concerned."""
 
     def on_stop(self) -> None:
         """Cancel the alarms and stop the agents' actors."""
@@ -339,6 +341,10 @@ class WarmerActor(BaseActor):
             early, self._early = self._early, []
             for event in early:
                 self._on_warm_scope(event)
+        if self._early_reports and self._facts.index is not None:
+            reports, self._early_reports = self._early_reports, []
+            for report in reports:
+                self._on_ledger_changed(report)
         self._wakings.set_end(self._publisher.next_end())
 
     # -------------------------------------------------------------------------------------------------- publication
@@ -371,6 +377,10 @@ class WarmerActor(BaseActor):
 
     @handles(LedgerChanged)
     def _on_ledger_changed(self, message: LedgerChanged) -> None:
+        if self._facts.index is None:
+            self._early_reports.append(message)
+            self._facts.set_report(message.key, message.entry)
+            return
         self._advance(self._reports.take(message))
         self._wakings.set_end(self._publisher.next_end())
 

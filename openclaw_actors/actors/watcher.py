@@ -2,8 +2,8 @@
 
 Owns: which source depends on which paths, their stamps, and the file watcher. Receives: WatchSource, UnwatchSource,
 ArmNow, CheckStamps; PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered from the watcher's thread;
-StampsChecked from a reader. Sends: SourcesTouched. Dies when: told to stop. After a restart: the WarmerActor reads
-everything again, which sets every watch again.
+StampsChecked from a reader. Sends: SourcesTouched. Dies when: a handler fails, or told to stop. After a restart: the
+WarmerActor reads everything again, which sets every watch again.
 
 It never touches a file itself: arming watches and comparing stamps are reader jobs, since a dead network mount blocks
 them.
@@ -71,6 +71,8 @@ _MOST_PATIENCE = 8
 
 class WatcherActor(BaseActor):
     """Keeps the file watcher on exactly the paths that readers depended on."""
+
+    die_on_error = True  # what is watched must be known: begun anew, everything is read and watched again
 
     def __init__(
         self,

@@ -117,7 +117,7 @@ class HomeReader:
         with self._lock:
             self._begun += 1
             number, process, before, dotenvs = self._begun, self._process, self._files, self._dotenvs
-        facts, resolver, held = _without_traces(lambda: self._read_home(process, before, dotenvs))
+        facts, resolver, held = _without_traces("home", lambda: self._read_home(process, before, dotenvs))
         with self._lock:
             # a reading that was given up may return long after another one that took its place
             if self._process is process and number > self._held:
@@ -137,7 +137,10 @@ class HomeReader:
         """
         resolver, limit = self._current(), self._max_store_bytes
         legacy = oauth_path(self.location, resolver.env.raw_side)
-        return _without_traces(lambda: read_store(store, resolver, oauth_path=legacy, tolerant=tolerant, limit=limit))
+        return _without_traces(
+            f"store:{store}",
+            lambda: read_store(store, resolver, oauth_path=legacy, tolerant=tolerant, limit=limit),
+        )
 
     def read_cli(self, name: str) -> CliFacts:
         """Read the login of another program; `CLI_NAMES` has the names (KeyError for another one). Bad content is no
@@ -146,7 +149,9 @@ class HomeReader:
         if name not in self.CLI_NAMES:
             raise KeyError(name)
         env = self._current().env
-        return _without_traces(lambda: read_cli(name, location=self.location, env=env, digester=self._digester))
+        return _without_traces(
+            f"cli:{name}", lambda: read_cli(name, location=self.location, env=env, digester=self._digester)
+        )
 
     def decode_store(self, store: StoreId, document: bytes) -> StoreFacts:
         """Return what a given store document says, as if `store` held it; reads no file but the environment's.
@@ -156,7 +161,7 @@ class HomeReader:
         """
         given = [document]
         del document  # this frame is in the trace of whatever goes wrong below, and must not hold it then
-        return _without_traces(lambda: decode_store(store, given.pop(), self._current()))
+        return _without_traces(f"store:{store}", lambda: decode_store(store, given.pop(), self._current()))
 
     def agent_dir(self, config: Mapping[str, Any], agent_id: str) -> str:
         """Return where an agent's store lives by a given parsed config."""
@@ -264,7 +269,7 @@ def _entry_of(config: Mapping[str, Any], agent: AgentId) -> dict[str, object]:
     return next((entry for entry in entries if normalise_agent_id(entry.get("id")) == agent), {})
 
 
-def _without_traces(read: Callable[[], _T]) -> _T:
+def _without_traces(source: str, read: Callable[[], _T]) -> _T:
     """Run a reading; an error of ours comes out without the frames of the reading, and any other as one of ours.
 
     Sinks that print the variables of a traceback (loguru's `diagnose`) would print the documents that those frames
@@ -278,7 +283,8 @@ def _without_traces(read: Callable[[], _T]) -> _T:
     except Exception as trouble:
         what, at = describe_error(trouble), places(trouble)
         log.bind(error=what, at=at).error("a reader failed")
-        failure = HomeError(at.partition(" ")[0], f"a reader failed there: {what}", "Please report it; it is a fault.")
+        where = at.partition(" ")[0]
+        failure = HomeError(source, f"its reader failed at {where}: {what}", "It is tried again; please report it.")
     raise failure from None
 
 

@@ -115,6 +115,7 @@ class HomeFiles:
         """Write a file as a whole; its stamp differs from every earlier one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        path.chmod(0o600)
         self._writes += 1
         os.utime(path, ns=(self._writes * 1_000_000_000, self._writes * 1_000_000_000))
         self._written(path)

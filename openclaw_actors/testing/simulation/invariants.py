@@ -11,7 +11,7 @@ from openclaw_actors.auth.verdict import State, Verdict
 from openclaw_actors.changes import Change
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation, ProviderId
-from openclaw_actors.messages import SweepAgent
+from openclaw_actors.messages import CancelSweep, SweepAgent
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth
 from openclaw_actors.testing.simulation.world import SHOWN, World
 
@@ -20,8 +20,6 @@ CANARY = "canary-"
 LOGINS = tuple(f"cli:{name}" for name in HomeReader.CLI_NAMES)
 _USE_S = 10.0
 """Within how many seconds a use has been taken in."""
-_AT_MOST = 2
-"""How many sweeps may wait for one agent's actor: one that is cancelled by now, and the one that replaces it."""
 
 
 class Violation(AssertionError):
@@ -83,11 +81,7 @@ class Invariants:
             _promise(
                 _answers(auth) == answers and auth.revision == revision, "a snapshot that a reader holds never changes"
             )
-        waiting: dict[str, int] = {}
-        for name, message in self._supervisor.dispatcher.pending():
-            if isinstance(message, SweepAgent):
-                waiting[name] = waiting.get(name, 0) + 1
-        _promise(all(count <= _AT_MOST for count in waiting.values()), f"one sweep per agent runs: {waiting} wait")
+        self._look_at_sweeps()
         for _, message in self._supervisor.history[self._seen :]:
             kind = type(message)
             if kind not in self._kinds or self._steps % 16 == 0:
@@ -99,6 +93,15 @@ class Invariants:
             for name in now.__struct_fields__:
                 _promise(getattr(now, name) >= getattr(self._stats, name), f"counters only grow: {name}")
             self._stats = now
+
+    def check_stopped(self) -> None:
+        """Check what must hold after a stop."""
+        living, waits = self._supervisor.dispatcher.living, self._supervisor.dispatcher.alarms
+        _promise(not living, f"a stop ends every actor: {living} live")
+        _promise(not waits, "a stop ends every alarm")
+        _promise(
+            not self._supervisor.open_generations() or not self._supervisor.runtime.wants.is_live, "a stop is said"
+        )
 
     def check_settled(self) -> None:
         """Check what must hold when everything is well again and nothing is left to do."""
@@ -200,6 +203,22 @@ class Invariants:
 
     # --------------------------------------------------------------------------------------------------------- moments
 
+    def _look_at_sweeps(self) -> None:
+        """Of each agent one sweep runs at most: of those that wait for its actor all but one are cancelled."""
+        dispatcher = self._supervisor.dispatcher
+        asked: dict[str, list[int]] = {}
+        cancelled: dict[str, int] = {}
+        for name, message in dispatcher.pending():
+            if isinstance(message, CancelSweep):
+                cancelled[name] = max(message.serial, cancelled.get(name, 0))
+            elif isinstance(message, SweepAgent):
+                asked.setdefault(name, []).append(message.serial)
+        for name, serials in asked.items():
+            if len(serials) > 1:
+                last = max(cancelled.get(name, 0), getattr(dispatcher.actor(name), "_cancelled", 0))
+                left = [serial for serial in serials if serial > last]
+                _promise(len(left) <= 1, f"one sweep per agent runs: {len(left)} wait for {name}")
+
     def _look_at_refused(self) -> None:
         now, refused = self._supervisor.clock.monotonic(), self._world.refused
         for (agent, provider, profile), (digest, until) in list(refused.items()):
@@ -233,6 +252,8 @@ class Invariants:
         ends = [auth.table.valid_until for auth in supervisor.published_agents.values()]
         if any(end is not None and end < supervisor.clock.epoch() + 2 * _USE_S for end in ends):
             return  # time itself changes an answer meanwhile
+        if supervisor.verdict("openai", agent_id="main").state != State.USABLE:
+            return  # a use is a success: it would bring back what was refused
         before, answers = supervisor.stats(), self._everything(supervisor)
         path = self._world.files.usage_path("main")
         try:
@@ -245,7 +266,8 @@ class Invariants:
         supervisor.advance(_USE_S)
         after = supervisor.stats()
         _promise(after.provider_checks == before.provider_checks, "a use costs no check")
-        _promise(self._everything(supervisor) == answers, "a use changes no answer")
+        differing = sorted(self._everything(supervisor) ^ answers, key=str)
+        _promise(not differing, f"a use changes no answer: {differing[:4]}")
 
     @staticmethod
     def _everything(supervisor: Any) -> set[tuple[str, str, Answer]]:

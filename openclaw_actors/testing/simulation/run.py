@@ -76,6 +76,9 @@ def run_script(script: Iterable[Op], *, seed: int = 0) -> Outcome:
             at = SETTLING
             world.settle()
             invariants.check_settled()
+            at = "stopping"
+            world.finish()
+            invariants.check_stopped()
         except Violation as violation:
             broken = Broken(str(violation), at)
         except Exception as error:  # whatever our own code raises where nothing may

@@ -152,6 +152,17 @@ class World:
             supervisor.advance(2.0 * supervisor.settings.retry_max_s)
         supervisor.advance(_CALM_S)
 
+    def finish(self) -> None:
+        """Stop, as the supervisor does; the crash that waits may come in here, too."""
+        supervisor = self.supervisor
+        supervisor.runtime.listener.tell(FlushUsage())
+        begin = len(supervisor.history)
+        while self._step():
+            pass
+        for _, message in supervisor.history[begin:]:
+            self.coverage.handled[type(message).__name__] += 1
+        supervisor.stop()
+
     # ----------------------------------------------------------------------------------------------- actors and time
 
     def _do_step(self, pick: int, _b: int, _c: int) -> str:
@@ -290,11 +301,11 @@ class World:
         """Do what another process does that used a credential: successfully, or not."""
         who, what, way = AGENTS[agent % 3], PROVIDERS[provider % 3], how % 6
         now_ms = int(self.supervisor.clock.epoch() * 1000)
-        stats: dict[str, object] = {"lastUsed": now_ms + way}
+        stats: dict[str, object] = {"lastUsed": now_ms - 10 - way}
         if way > 2:
             reason, until = ("auth", "rate_limit", "billing")[way - 3], now_ms + 30_000
             lane = "disabled" if reason == "billing" else "cooldown"
-            stats = {"lastFailureAt": now_ms, "errorCount": 1, f"{lane}Until": until, f"{lane}Reason": reason}
+            stats = {"lastFailureAt": now_ms - 10, "errorCount": 1, f"{lane}Until": until, f"{lane}Reason": reason}
         self.refused.clear()
         self.files.write_usage(who, **{f"{what}__work": stats})
         return f"another process used {what} in {who}'s store ({'failed' if way > 2 else 'well'})"
@@ -355,10 +366,6 @@ class World:
             self._write_store(who)
             self._do_advance(3, 0, 0)
         return f"{who}'s store is rewritten all the time"
-
-    def _do_flush(self, _a: int, _b: int, _c: int) -> str:
-        self.supervisor.runtime.listener.tell(FlushUsage())
-        return "all usage is to be written now"
 
     def _do_touch(self, which: int, times: int, _c: int) -> str:
         source = self._source(which)
