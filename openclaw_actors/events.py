@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from openclaw_actors.auth.failures import cleared, normalise_reason
+from openclaw_actors.auth.binding import key_of
+from openclaw_actors.auth.failures import after_success, cleared, normalise_reason
+from openclaw_actors.auth.ledger import LedgerEntry
 from openclaw_actors.auth.reports import Reported, find_reported, proved_bad
 from openclaw_actors.errors import (
     ForkedError,
@@ -131,6 +133,12 @@ class Events(Reads):
         report, found = self._report(ReportSuccess, evidence_id, agent_id, model)
         if found is not None:
             self._struck.forget(Scope.product((report.agent_id,), {cell.provider for cell in found.cells}))
+            # a failure that is reported before the listener has this success must not be taken for the one before it
+            known = self._struck.over(self._runtime.ledger).get(key_of(found.candidate))
+            if known is not None:
+                now_ms = int(report.observed_at * 1000)
+                entry = LedgerEntry(after_success(known.windows, now_ms), now_ms)
+                self._struck.expect((key_of(found.candidate), entry), report.generation)
         self._runtime.listener.tell(report)
         return report.generation
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import final
 
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey
 from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.forking import mend_in_children
 from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.scope import Scope
 from openclaw_actors.wants import Wants
+
+_MOST_PER_CELL = 4
+"""How many attempts one cell is shown for at a time; the newest count."""
 
 
 @final
@@ -21,35 +26,51 @@ class Struck:
     its attempt. Reading costs a look at an empty dictionary, without a lock; look here before the map is looked at.
     """
 
-    __slots__ = ("_reports", "_wants", "cells")
+    __slots__ = ("__weakref__", "_lock", "_reports", "_wants", "cells")
 
     def __init__(self, wants: Wants) -> None:
-        self.cells: dict[tuple[AgentId, ProviderId], tuple[Cell, Generation]] = {}
-        """Empty nearly always."""
+        self.cells: dict[tuple[AgentId, ProviderId], tuple[tuple[Cell, Generation], ...]] = {}
+        """Newest last; empty nearly always."""
+        self._lock = threading.Lock()  # of writers alone: readers look at what is there
         self._wants = wants
         self._reports: dict[LedgerKey, tuple[LedgerEntry, Generation]] = {}
+        mend_in_children(self)
 
     def put(
-        self, agent_id: AgentId, cells: Iterable[Cell], report: tuple[LedgerKey, LedgerEntry], generation: Generation
+        self,
+        agent_id: AgentId,
+        cells: Iterable[Cell],
+        report: tuple[LedgerKey, LedgerEntry] | None,
+        generation: Generation,
     ) -> None:
-        """Show these cells, which a report has changed, until an attempt is published."""
+        """Show these cells until an attempt is published: those that a report has changed, and those that one which
+        changes nothing has found as they ought to be.
+        """
+        if report is not None:
+            self.expect(report, generation)
+        with self._lock:
+            for cell in cells:
+                key = agent_id, cell.provider
+                self.cells[key] = (*self.cells.get(key, ()), (cell, generation))[-_MOST_PER_CELL:]
+
+    def expect(self, report: tuple[LedgerKey, LedgerEntry], generation: Generation) -> None:
+        """Take note of what the ledger will be when a report has reached it, a success as well."""
         key, entry = report
-        self._reports[key] = (entry, generation)
-        for cell in cells:
-            self.cells[agent_id, cell.provider] = (cell, generation)
+        with self._lock:
+            self._reports[key] = (entry, generation)
 
     def over(self, ledger: Ledger) -> Ledger:
         """Return the ledger as it will be with the reports that it doesn't have yet."""
         if not self._reports:
             return ledger
-        # these first: what is dropped from here meanwhile is in the ledger by then
-        reports = {key: entry for key, (entry, _) in list(self._reports.items())}
-        return {**ledger, **reports}
+        return {**ledger, **{key: entry for key, (entry, _) in list(self._reports.items())}}
 
     def get(self, agent_id: AgentId, provider: ProviderId) -> tuple[Cell, Generation] | None:
         """Return a cell that is to be shown, with its attempt."""
-        found = self.cells.get((agent_id, provider))
-        return found if found is not None and self._wants.is_open(found[1]) else None
+        for found in reversed(self.cells.get((agent_id, provider), ())):
+            if self._wants.is_open(found[1]):
+                return found
+        return None
 
     def settle(self, generation: Generation) -> None:
         """Show no longer what an attempt has brought: it is published."""
@@ -60,15 +81,29 @@ class Struck:
         self._drop(lambda of: not self._wants.is_open(of))
 
     def _drop(self, is_over: Callable[[Generation], bool]) -> None:
-        for shown in (self.cells, self._reports):
-            for key, (_, of) in list(shown.items()) if shown else ():
+        if not self.cells and not self._reports:
+            return
+        with self._lock:
+            for key, shown in list(self.cells.items()):
+                left = tuple(one for one in shown if not is_over(one[1]))
+                if not left:
+                    del self.cells[key]
+                elif len(left) < len(shown):
+                    self.cells[key] = left
+            for ledger_key, (_, of) in list(self._reports.items()):
                 if is_over(of):
-                    shown.pop(key, None)  # type: ignore[call-overload]  # a key of this very dictionary
+                    del self._reports[ledger_key]
 
     def forget(self, scope: Scope) -> None:
         """Show no longer what is in a scope: newer evidence is on its way."""
-        if self.cells:
+        if not self.cells and not self._reports:
+            return
+        with self._lock:
             for agent_id, provider in list(self.cells):
                 if scope.covers(agent_id, provider):
-                    self.cells.pop((agent_id, provider), None)
+                    del self.cells[agent_id, provider]
             self._reports.clear()
+
+    def after_fork(self) -> None:
+        """Renew the lock in a forked child."""
+        self._lock = threading.Lock()

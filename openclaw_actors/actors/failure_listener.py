@@ -144,7 +144,10 @@ class FailureListener(BaseActor):
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
         observed_ms = _ms(message.observed_at)
-        if known is not None and _resting(windows, observed_ms) == _resting(known, observed_ms) != []:
+        before = self._ledger.get(key_of(candidate))
+        was_set_back = before is not None and before.observed_ms > observed_ms  # the clock: the WarmerActor must know
+        rests_alike = known is not None and _resting(windows, observed_ms) == _resting(known, observed_ms) != []
+        if rests_alike and not was_set_back:
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
             self._ledger[key_of(candidate)] = LedgerEntry(windows, observed_ms)
             self._warmer.tell(ReportAnswered(generation=message.generation))

@@ -84,9 +84,11 @@ def proved_bad(
     now: float,
     model: str | None,
     cooldowns: bytes,
-) -> tuple[tuple[Cell, ...], tuple[LedgerKey, LedgerEntry]] | None:
-    """Return the cells as they are after a failure that proves their credential bad, and what it makes of the ledger;
-    None where it changes none.
+) -> tuple[tuple[Cell, ...], tuple[LedgerKey, LedgerEntry] | None] | None:
+    """Return the cells as they are after a failure that proves their credential bad, and what it makes of the ledger.
+
+    None where it proves nothing. One that is known already makes nothing of the ledger; the cells that don't count then
+    are not to count before it is answered.
 
     Args:
         reported: The credential.
@@ -106,7 +108,7 @@ def proved_bad(
         known, reason=reason, now_ms=now_ms, provider=reported.provider, model=model, cooldowns=cooldowns
     )
     if windows is known:
-        return None
+        return tuple(one for one in reported.cells if one.state in (State.REJECTED, State.DISABLED)), None
     entry, changed = LedgerEntry(windows, now_ms), []
     for cell in reported.cells:
         if cell.state is State.UNKNOWN:

@@ -17,7 +17,7 @@ from openclaw_actors.testing.simulation.world import SHOWN, World
 
 Answer = tuple[str, bool, str | None, bool]
 CANARY = "canary-"
-LOGINS = tuple(f"cli:{name}" for name in HomeReader.CLI_NAMES)
+LOGINS = frozenset(f"cli:{name}" for name in HomeReader.CLI_NAMES)
 _USE_S = 10.0
 """Within how many seconds a use has been taken in."""
 
@@ -165,14 +165,12 @@ class Invariants:
             f"nothing is cleared before it is filled again: {agent} loses {known.keys() - cells.keys()}",
         )
         self._shown[agent], self._cells[agent], self._revisions[agent] = auth, cells, auth.revision
-        if self._has_last_good(auth) and all(answer[0] != State.UNKNOWN for _, answer in cells.values()):
+        if self._has_last_good(auth):
             self._known.add(agent)
 
     def _has_last_good(self, auth: AgentAuth) -> bool:
-        """Tell whether everything that this agent's answers are made of was read well once."""
-        facts, config = self._supervisor.runtime.remembered.facts, self._supervisor.runtime.config()
-        assert config is not None
-        return {f"store:{auth.agent_dir}", f"store:{config.main_store}", *LOGINS} <= facts.keys()
+        """Tell whether these answers were made of things that were all read well once."""
+        return not auth.view.unread and self._supervisor.runtime.remembered.facts.keys() >= LOGINS
 
     def _look_at_changes(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
         before = self._shown.get(auth.agent_id)
@@ -260,8 +258,8 @@ class Invariants:
             document = msgspec.json.decode(path.read_bytes())
         except OSError:
             document = {"version": 1}
-        stats = document.setdefault("usageStats", {}).setdefault("openai:work", {})
-        stats["lastUsed"] = int(supervisor.clock.epoch() * 1000)
+        used_ms = int(supervisor.clock.epoch() * 1000)
+        document.setdefault("usageStats", {})["openai:work"] = {"lastUsed": used_ms}
         self._world.files.replace(path, msgspec.json.encode(document).decode())
         supervisor.advance(_USE_S)
         after = supervisor.stats()

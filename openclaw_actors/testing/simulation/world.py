@@ -60,7 +60,7 @@ _SETTINGS = Settings(sweep_slice_checks=2, resync_interval_s=1e9, trigger_loop_s
 """As in production, but sweeps let others run after two checks, a resync comes only when the script says so, and a
 source that changes for nothing is noticed soon.
 """
-_CALM_S = 150.0
+_CALM_S = 350.0
 """How long it takes until the last of what makes itself well again by and by has done so."""
 _MANY = tuple(f"x{number}" for number in range(18))
 """More agents than have their answers patched at once."""
