@@ -5,16 +5,18 @@
     readers ─────► WarmerActor        SourceRead
     AuthState ───► WarmerActor        SweepFinished
     FailureListener ► WarmerActor     LedgerChanged (priority), ReportAnswered, WarmScope
+    WarmerActor ─► itself             SweepFinished, AgentActorDied (of agents that need no sweep, or can't be told)
     WarmerActor ─► itself (alarms)    ReadDue, GraceOver, BudgetOver, TimePassed, ClockDue, ResyncDue,
                                       ResyncStep, BreakerDue, UseDue, ContinuePatching
     WarmerActor ─► AuthStateActor     SweepAgent, CancelSweep (priority)
     AuthStateActor ► itself           ContinueSweep
     WarmerActor ─► WatcherActor       WatchSource, UnwatchSource, ArmNow, CheckStamps
-    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered,
-                                      StampsChecked, ArmDue
-    Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage
+    file watcher ► WatcherActor       PathsTouched, RescanNeeded, WatchingDegraded, WatchingRecovered
+    readers, alarms ► WatcherActor    StampsChecked, ArmDue
+    Supervisor ──► FailureListener    ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage,
+                                      WarmerRestarted
     alarms, writer ► FailureListener  UsageDue, UsageWritten, EarlyReportsDue
-    FailureListener ► itself          TakeOver
+    FailureListener ► itself          TakeOver, ReportFailure and ReportSuccess (of agents that are published by now)
 
 All messages are frozen and hold ids, facts and other frozen things; none holds a secret. What belongs to a warm
 carries its `generation`. Messages with `priority` overtake the others in a mailbox: a failure that proves a credential
@@ -385,6 +387,14 @@ class ForgetUsage(Message, frozen=True, kw_only=True):
     """When it was asked for, monotonic seconds."""
     store: StoreId
     profiles: tuple[str, ...]
+
+
+class WarmerRestarted(Message, frozen=True, kw_only=True):
+    """The supervisor: a new WarmerActor has begun. What this actor has said of these attempts before this message may
+    have been told to the dead one.
+    """
+
+    generations: tuple[Generation, ...]
 
 
 class FlushUsage(Message, frozen=True, kw_only=True):

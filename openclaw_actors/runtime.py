@@ -31,7 +31,7 @@ from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation
 from openclaw_actors.interpreter import Tuning
 from openclaw_actors.log import log
-from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage
+from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage, WarmerRestarted
 from openclaw_actors.notifier import Notifier
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
 from openclaw_actors.reading.job import describe_error, places
@@ -316,13 +316,14 @@ class Runtime:
         )
 
     def _bring_up(self, address: Address, spawn: Callable[[], pykka.ActorRef[Any]]) -> None:
+        address.settle()
         address.ref = spawn()
 
     def _bring_back_listener(self) -> None:
         """Have somebody write what a dead listener left unwritten, though everything is being stopped."""
         if not self.listener.lives:
             try:
-                self.listener.ref = self._spawn_listener()
+                self._bring_up(self.listener, self._spawn_listener)
             except Exception as error:
                 log.error("usage that was reported last is not written: {}", describe_error(error))
 
@@ -357,6 +358,9 @@ class Runtime:
         waiting = tuple(generation for generation, _ in open_ones if generation not in kept)
         generation = self.wants.mint(Scope.everything())
         self.warmer.tell(BeginWarming(generation=generation, reason=reason, answers=waiting))
+        if kept:
+            # what it says of them before it gets here may have been told to the dead
+            self.listener.tell(WarmerRestarted(generations=tuple(sorted(kept))))
 
     # ------------------------------------------------------------------------------------- what the WarmerActor tells
 

@@ -211,7 +211,11 @@ class Upkeep:
 
     def _start_again(self, name: str, part: Part) -> None:
         ref = part.address.ref if part.address is not None else None
-        if self._is_stopping or (ref is not None and ref.is_alive()):
+        if self._is_stopping:
+            return
+        if ref is not None and ref.is_alive():  # the start that failed has succeeded as far as that
+            self.restarts.started(name)
+            part.problem = ""
             return
         had_lived = part.has_lived
         if self._start(name, part):

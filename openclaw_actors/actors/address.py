@@ -44,20 +44,29 @@ class Address:
             self._ref = ref
             return
         with self._lock:
-            died_in, self._handling = self._handling, None
-            if died_in is not None and self._kept.pop(id(died_in), None) is not None:
-                log.bind(actor=self.name, message_type=type(died_in).__name__).warning(
-                    "the message that an actor died in is given up"
-                )
-            if self._given_up:
-                log.bind(actor=self.name, messages=self._given_up).warning(
-                    "an actor was away for so long that messages to it were given up"
-                )
-                self._given_up = 0
+            given_up, self._given_up = self._given_up, 0
             self._ref = ref
             if ref is not None:
-                for message in self._kept.values():
+                for message in tuple(self._kept.values()):
                     tell(ref, message)
+        if given_up:  # not under the lock: a slow sink would hold up whoever tells something
+            log.bind(actor=self.name, messages=given_up).warning(
+                "an actor was away for so long that messages to it were given up"
+            )
+
+    def settle(self) -> None:
+        """Give up the message that the last incarnation died in; before the next one is made, which has messages of its
+        own.
+        """
+        died_in, self._handling = self._handling, None
+        if died_in is None or self._kept is None:
+            return
+        with self._lock:
+            was_kept = self._kept.pop(id(died_in), None) is not None
+        if was_kept:
+            log.bind(actor=self.name, message_type=type(died_in).__name__).warning(
+                "the message that an actor died in is given up"
+            )
 
     @property
     def lives(self) -> bool:
@@ -92,7 +101,8 @@ class Address:
     def ends(self, message: object) -> None:
         """Take note that the actor is done with a message; on its thread."""
         if self._kept is not None:
-            self._kept.pop(id(message), None)
+            with self._lock:
+                self._kept.pop(id(message), None)
         self._handling = None
 
     def _give_up_oldest(self, kept: dict[int, object]) -> None:

@@ -12,14 +12,16 @@ from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.report_memory import Report
 from openclaw_actors.home.facts import ConfigFacts
-from openclaw_actors.messages import EarlyReportsDue, ReportAnswered
+from openclaw_actors.ids import Generation
+from openclaw_actors.log import log
+from openclaw_actors.messages import EarlyReportsDue, ReportAnswered, ReportSuccess
 from openclaw_actors.prepared import PreparedMap
 
 _CHECK_S = 0.05
 _WAIT_S = 10.0
 """How often it is looked, and for how long, whether the agent of an early report is published."""
 _MOST = 1000
-"""How many early reports wait; of more, the newest."""
+"""How many early reports wait; of more, the newest, and failures rather than successes."""
 
 
 class EarlyReports:
@@ -43,6 +45,7 @@ class EarlyReports:
         self._config = config
         self._waiting = waiting
         self._is_set = False
+        self._has_given_up = False
 
     def waits(self, report: Report) -> bool:
         """Put a report aside whose agent isn't published yet, and tell whether it was."""
@@ -50,9 +53,13 @@ class EarlyReports:
             return False
         self._waiting.append(report)
         if len(self._waiting) > _MOST:
-            self._warmer.tell(ReportAnswered(generation=self._waiting.popleft().generation))
+            self._give_one_up()
         self.set_alarm()
         return True
+
+    def has(self, generation: Generation) -> bool:
+        """Tell whether the report of an attempt waits here."""
+        return any(report.generation == generation for report in self._waiting)
 
     def look(self) -> None:
         """Have those told again whose agent is there or has taken too long; their handler finds that out again."""
@@ -71,6 +78,16 @@ class EarlyReports:
         if self._waiting and not self._is_set:
             self._is_set = True
             self._dispatcher.tell_later(_CHECK_S, self._actor, EarlyReportsDue())
+
+    def _give_one_up(self) -> None:
+        """Drop the oldest success, or else the oldest failure: a success hides no credential."""
+        waiting = self._waiting
+        given_up = next((report for report in waiting if isinstance(report, ReportSuccess)), waiting[0])
+        waiting.remove(given_up)
+        self._warmer.tell(ReportAnswered(generation=given_up.generation))
+        if not self._has_given_up:
+            self._has_given_up = True
+            log.bind(most=_MOST).warning("more reports came for agents that aren't published yet than are kept")
 
     def _is_early(self, report: Report) -> bool:
         if report.agent_id in self._map.agents:

@@ -2,10 +2,10 @@
 ledger.
 
 Owns: the ledger keyed by (store, evidence id, secret digest), the usage that waits to be written, and the reports that
-wait for their agents. Receives: ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage;
-TakeOver, UsageDue, UsageWritten and EarlyReportsDue of its own. Sends: LedgerChanged, ReportAnswered and WarmScope to
-the WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns is kept with the
-supervisor (`ReportMemory`), and its address keeps each message until it is done with it.
+wait for their agents. Receives: ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage,
+WarmerRestarted; TakeOver, UsageDue, UsageWritten and EarlyReportsDue of its own. Sends: LedgerChanged, ReportAnswered
+and WarmScope to the WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns is
+kept with the supervisor (`ReportMemory`), and its address keeps each message until it is done with it.
 
 A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock. What
 can't be written is kept and tried again, ever more slowly. A report for an agent that isn't published yet waits for it.
@@ -55,6 +55,7 @@ from openclaw_actors.messages import (
     TakeOver,
     UsageDue,
     UsageWritten,
+    WarmerRestarted,
 )
 from openclaw_actors.prepared import AgentAuth, PreparedMap
 from openclaw_actors.settings import Settings
@@ -86,9 +87,9 @@ class FailureListener(BaseActor):
         self._config = config
         self._ledger: LedgerBook = memory.ledger
         self._counters = counters
-        self._failed: object = None
-        """The last message whose handler failed; `_again` until it is told again."""
-        self._again: object = None
+        self._failed = False
+        """Whether the handler of the message that is at hand has failed."""
+        self._is_second = False
         self._usage = UsageDesk(self.actor_ref, me, dispatcher, conditions, settings, memory, on_flushed)
         self._early = EarlyReports(self.actor_ref, me, warmer, dispatcher, prepared, config, memory.early)
 
@@ -101,19 +102,24 @@ class FailureListener(BaseActor):
         self._usage.give_up()
 
     def run_one(self, envelope: Envelope[Any]) -> None:
-        """Handle one envelope, and say so to those who keep it until then."""
+        """Handle one envelope, and say so to those who keep it until then.
+
+        One whose handler fails is tried once more, at once: a passing failure loses no report and leaves nothing half
+        done.
+        """
         self._me.begins(envelope.message)
         super().run_one(envelope)
+        if self._failed:
+            self._is_second = True
+            super().run_one(envelope)
+            self._failed = self._is_second = False
         self._me.ends(envelope.message)
-        again, self._again = self._again, None
-        if again is not None:
-            self._me.tell(again)
 
     def _on_handler_error(self, message: object, error: BaseException) -> None:
-        if message is not self._failed:
-            # tried once more: a passing failure loses no report and leaves nothing half done
-            self._failed = self._again = message
-        elif isinstance(message, ReportFailure | ReportSuccess):
+        self._failed = True
+        if not self._is_second:
+            return
+        if isinstance(message, ReportFailure | ReportSuccess):
             self._warmer.tell(ReportAnswered(generation=message.generation))
         elif isinstance(message, ForgiveScope):
             self._warmer.tell(message.warm)
@@ -122,7 +128,7 @@ class FailureListener(BaseActor):
     def _on_report_failure(self, message: ReportFailure) -> None:
         if self._early.waits(message):
             return
-        self._counters.failures_reported += 1
+        self._counters.failures_reported += not self._is_second
         found = self._find(message.agent_id, message.evidence_id)
         if found is None or found[1].exempt or effect_of(message.reason) is Effect.NONE:
             self._warmer.tell(ReportAnswered(generation=message.generation))
@@ -149,18 +155,18 @@ class FailureListener(BaseActor):
         rests_alike = known is not None and _resting(windows, observed_ms) == _resting(known, observed_ms) != []
         if rests_alike and not was_set_back:
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
+            self._usage.add(candidate, step, message)
             self._ledger[key_of(candidate)] = LedgerEntry(windows, observed_ms)
             self._warmer.tell(ReportAnswered(generation=message.generation))
-            self._usage.add(candidate, step, message.cause_at)
             return
+        self._usage.add(candidate, step, message)
         self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
-        self._usage.add(candidate, step, message.cause_at)
 
     @handles(ReportSuccess)
     def _on_report_success(self, message: ReportSuccess) -> None:
         if self._early.waits(message):
             return
-        self._counters.successes_reported += 1
+        self._counters.successes_reported += not self._is_second
         found = self._find(message.agent_id, message.evidence_id)
         if found is None:
             self._warmer.tell(ReportAnswered(generation=message.generation))
@@ -172,6 +178,7 @@ class FailureListener(BaseActor):
             # a request that was sent before the refusal and came back after it proves nothing
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
+        self._usage.add(candidate, step, message, last_good=(auth_provider(provider), candidate.evidence.id))
         if any(_rests(self._known(one)) for one in self._same_secret(message.agent_id, candidate)):
             self._apply(
                 message.generation,
@@ -184,7 +191,6 @@ class FailureListener(BaseActor):
         else:
             # what most reports say, thousands of them: nobody's answer changes, so nobody is asked for one
             self._warmer.tell(ReportAnswered(generation=message.generation))
-        self._usage.add(candidate, step, message.cause_at, last_good=(auth_provider(provider), candidate.evidence.id))
 
     @handles(ForgiveScope)
     def _on_forgive_scope(self, message: ForgiveScope) -> None:
@@ -238,6 +244,12 @@ class FailureListener(BaseActor):
     @handles(ForgetUsage)
     def _on_forget_usage(self, message: ForgetUsage) -> None:
         self._usage.forget(message)
+
+    @handles(WarmerRestarted)
+    def _on_warmer_restarted(self, message: WarmerRestarted) -> None:
+        for generation in message.generations:
+            if not self._early.has(generation):
+                self._warmer.tell(ReportAnswered(generation=generation))
 
     @handles(FlushUsage)
     def _on_flush_usage(self, _message: FlushUsage) -> None:

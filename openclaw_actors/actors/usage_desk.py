@@ -18,14 +18,14 @@ import pykka
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.dispatch import Dispatcher
-from openclaw_actors.actors.report_memory import ReportMemory
+from openclaw_actors.actors.report_memory import Report, ReportMemory
 from openclaw_actors.actors.unwritten_usage import Step, UnwrittenUsage
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.errors import StoreKindError
 from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.stores.usage_writer import refuse_unwritable, write_usage
 from openclaw_actors.home.stores.windows import Windows
-from openclaw_actors.ids import StoreId
+from openclaw_actors.ids import Generation, StoreId
 from openclaw_actors.log import log
 from openclaw_actors.messages import ForgetUsage, HoldUsage, UsageDue, UsageWritten
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome
@@ -71,6 +71,7 @@ class UsageDesk:
         self._held = memory.held
         self._given_up = threading.Event()
         """Set when nobody waits for writes any more: one that waits for a lock ends then, or it would write later."""
+        self._last_added: Generation | None = None
         self._flushing = False
 
     def give_up(self) -> None:
@@ -85,10 +86,12 @@ class UsageDesk:
                 self._schedule(store, waiting)
 
     def add(
-        self, candidate: Candidate, step: Step, reported_at: float, *, last_good: tuple[str, str] | None = None
+        self, candidate: Candidate, step: Step, report: Report, *, last_good: tuple[str, str] | None = None
     ) -> None:
-        """Have a report written, together with others of its store that come soon."""
-        store = candidate.store
+        """Have a report written, together with others of its store that come soon; the same one again is nothing."""
+        store, reported_at = candidate.store, report.cause_at
+        if report.generation == self._last_added:
+            return
         if store is None or candidate.evidence.source != "profile":
             return
         if self._forgotten.get((store, candidate.evidence.id), -1.0) >= reported_at:
@@ -97,6 +100,7 @@ class UsageDesk:
         if waiting.memory_only:
             return
         waiting.add(candidate.evidence.id, step, reported_at)
+        self._last_added = report.generation
         if last_good is not None:
             waiting.last_good[last_good[0]] = last_good[1]
         if self._flushing:

@@ -185,7 +185,9 @@ class WatcherActor(BaseActor):
 
     @handles(CheckStamps)
     def _on_check_stamps(self, _message: CheckStamps) -> None:
-        self._replace_dead_watcher()
+        if self._watcher is not None and not self._watcher.alive():
+            # of that nothing else tells; begun anew, this actor opens another and everything is looked at again
+            raise RuntimeError("the threads of the file watcher are gone")
         known = dict(self._stamps)
         self._compared |= known
         self._read(lambda: _drifted(known), resync=True)
@@ -222,18 +224,6 @@ class WatcherActor(BaseActor):
         assert self._open_watcher is not None
         self._watcher = self._open_watcher()
         self._watcher.start(_Sink(self.actor_ref, self._dispatcher))
-
-    def _replace_dead_watcher(self) -> None:
-        """Open another watcher when the threads of this one are gone, of which nothing tells."""
-        watcher = self._watcher
-        if watcher is None or watcher.alive():
-            return
-        log.error("the threads of the file watcher are gone: another one is opened")
-        watcher.stop(0.0)
-        self._degraded.clear()
-        self._is_lost = True
-        self._open()
-        self._make_good("the threads that hear of them were gone")
 
     def _make_good(self, why: str) -> None:
         """Have every source looked at again after events were lost; the condition says so until that is compared."""

@@ -88,7 +88,7 @@ class _SteppedLane:
         else:
             self._home._crash_after = crash.effect if crash.point is CrashPoint.EFFECT else 0
             if crash.point is CrashPoint.ENTRY:
-                actor._handlers = dict.fromkeys(actor._handlers, _crash)  # type: ignore[misc]  # of this one alone
+                actor._handlers = dict.fromkeys(actor._handlers, _crash)  # type: ignore[misc]  # of this one alone, once
             try:
                 self.deliver()
             finally:
@@ -100,7 +100,8 @@ class _SteppedLane:
         self._home._had_effect()
 
 
-def _crash(_actor: BaseActor, message: object) -> None:
+def _crash(actor: BaseActor, message: object) -> None:
+    vars(actor).pop("_handlers", None)
     raise InjectedCrash(f"entering {type(message).__name__}")
 
 
