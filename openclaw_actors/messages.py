@@ -193,9 +193,14 @@ class LedgerChanged(Message, frozen=True, kw_only=True):
 
 
 class ReportAnswered(Message, frozen=True, kw_only=True):
-    """A report changed nothing; its generation is answered."""
+    """A report changed no answer; its generation is answered."""
 
     generation: Generation
+    key: LedgerKey | None = None
+    entry: LedgerEntry | None = None
+    """What is known of its secret when that was seen again: the same, as of a later time. An older success that another
+    process wrote, and that nobody here has read yet, doesn't count against it.
+    """
 
 
 class AgentActorDied(Message, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ ledger.
 Owns: the ledger keyed by (store, evidence id, secret digest), the usage that waits to be written, and the reports that
 wait for their agents. Receives: ReportFailure, ReportSuccess, ForgiveScope, HoldUsage, ForgetUsage, FlushUsage,
 WarmerRestarted; TakeOver, UsageDue, UsageWritten and EarlyReportsDue of its own. Sends: LedgerChanged, ReportAnswered
-and WarmScope to the WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns is
-kept with the supervisor (`ReportMemory`), and its address keeps each message until it is done with it.
+and WarmScope to the WarmerActor. Dies when: told to stop. After a restart: everything goes on, since all that it owns
+is kept with the supervisor (`ReportMemory`), and its address keeps each message until it is done with it.
 
 A report is applied in memory at once; the write to disk follows, gathered per store, under OpenClaw's own lock. What
 can't be written is kept and tried again, ever more slowly. A report for an agent that isn't published yet waits for it.
@@ -147,7 +147,7 @@ class FailureListener(BaseActor):
         windows = step(known)
         if windows is known or windows is None:
             # the same refusal inside its own window: requests that were under way together count once
-            self._warmer.tell(ReportAnswered(generation=message.generation))
+            self._seen_again(message, candidate)
             return
         observed_ms = _ms(message.observed_at)
         before = self._ledger.get(key_of(candidate))
@@ -277,6 +277,16 @@ class FailureListener(BaseActor):
                 generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at, followed=followed
             )
         )
+
+    def _seen_again(self, message: ReportFailure, candidate: Candidate) -> None:
+        """Answer a report that changes nothing but when its refusal was last seen."""
+        key, observed_ms = key_of(candidate), _ms(message.observed_at)
+        entry = self._ledger.get(key)
+        if entry is None or entry.observed_ms >= observed_ms:
+            self._warmer.tell(ReportAnswered(generation=message.generation))
+            return
+        self._ledger[key] = entry = LedgerEntry(entry.windows, observed_ms)
+        self._warmer.tell(ReportAnswered(generation=message.generation, key=key, entry=entry))
 
     def _known(self, candidate: Candidate) -> Windows | None:
         return effective_windows(candidate.windows, self._ledger.get(key_of(candidate)), self._now_ms())

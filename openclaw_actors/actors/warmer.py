@@ -238,6 +238,8 @@ class WarmerActor(BaseActor):
 
     @handles(ReportAnswered)
     def _on_report_answered(self, message: ReportAnswered) -> None:
+        if message.key is not None and message.entry is not None:
+            self._facts.set_report(message.key, message.entry)
         self._events.report_published(message.generation)
         self._sweeps.retire(message.generation)
 

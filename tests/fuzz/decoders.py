@@ -220,7 +220,7 @@ class Decoders:
 
 def _look_at(trouble: OpenclawActorsError) -> None:
     """Fail on an error that stands for a fault of ours, or says what no log and no terminal can show."""
-    assert "a reader failed" not in str(trouble), trouble
+    assert "reader failed" not in str(trouble), trouble
     str(trouble).encode("utf-8", "surrogateescape")
 
 

@@ -60,7 +60,7 @@ def test_the_fuzzer_would_see_a_foreign_exception(tmp_path: Path, monkeypatch: p
     with pytest.raises(UnicodeDecodeError):
         decoders.run("control", b'{"version": 1, "op": "\xff"}')
     monkeypatch.setattr("openclaw_actors.home.stores.json_files.decode_state", lambda document: 1 / 0)
-    with pytest.raises(AssertionError, match="a reader failed"):
+    with pytest.raises(AssertionError, match="reader failed"):
         decoders.run("state", b'{"version": 1}')
 
 

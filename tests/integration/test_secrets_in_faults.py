@@ -162,7 +162,7 @@ def test_no_secret_in_the_tracebacks_of_public_errors(full: Home, supervise: Sup
 
 def test_the_look_at_tracebacks_finds_what_it_looks_for(full: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """It isn't blind: an error that comes out with its frames does show a secret."""
-    monkeypatch.setattr("openclaw_actors.home.reader._without_traces", lambda read: read())
+    monkeypatch.setattr("openclaw_actors.home.reader._without_traces", lambda _source, read: read())
     monkeypatch.setattr(FAULTS["the config's facts"], fault)
     with AuthSupervisor(full.path, env=full.env, settings=Settings(watch=False)):
         error = failure(lambda: has_auth_for_model_provider("acme", env=full.env))

@@ -11,13 +11,18 @@ from openclaw_actors.auth.verdict import State, Verdict
 from openclaw_actors.changes import Change
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation, ProviderId
-from openclaw_actors.messages import CancelSweep, SweepAgent
+from openclaw_actors.messages import CancelSweep, ResyncDue, SweepAgent
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth
-from openclaw_actors.testing.simulation.world import SHOWN, World
+from openclaw_actors.testing.home import api_key
+from openclaw_actors.testing.simulation.world import AGENTS, SHOWN, World
 
 Answer = tuple[str, bool, str | None, bool]
 CANARY = "canary-"
 LOGINS = frozenset(f"cli:{name}" for name in HomeReader.CLI_NAMES)
+_SHOWS_S = 0.4
+"""Within how many seconds an edit shows when everything is calm."""
+_CHECKS_PER_PROVIDER = 3
+"""How many cells of an agent one provider's credential touches at most: it may have aliases."""
 _USE_S = 10.0
 """Within how many seconds a use has been taken in."""
 
@@ -120,9 +125,12 @@ class Invariants:
         wrong = [condition.type for condition in supervisor.health().conditions if not condition.status]
         _promise(not wrong, f"every condition is true again: {wrong} are not")
         drifts = supervisor.stats().resync_drifts
-        _promise(world.lost or world.coverage.done["resync"] or not drifts, "no resync finds what no event told of")
+        expected = world.lost or world.coverage.done["resync"]  # one may be quicker than the event
+        _promise(expected or not drifts, "no resync finds what no event told of")
         self._compare_with_twin()
         self._look_at_use()
+        self._look_at_disk()
+        self._look_at_edits()
 
     # ---------------------------------------------------------------------------------------------------- publications
 
@@ -170,7 +178,8 @@ class Invariants:
 
     def _has_last_good(self, auth: AgentAuth) -> bool:
         """Tell whether these answers were made of things that were all read well once."""
-        return not auth.view.unread and self._supervisor.runtime.remembered.facts.keys() >= LOGINS
+        is_of_its_dir = auth.view.own in ("", auth.agent_dir)
+        return is_of_its_dir and not auth.view.unread and self._supervisor.runtime.remembered.facts.keys() >= LOGINS
 
     def _look_at_changes(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
         before = self._shown.get(auth.agent_id)
@@ -240,9 +249,14 @@ class Invariants:
             theirs = self._everything(twin)
         finally:
             twin.stop()
-        _promise(
-            mine == theirs, f"any history ends in what a fresh start would answer: {sorted(mine ^ theirs, key=str)[:6]}"
-        )
+        if mine != theirs:
+            here = {(agent, provider): answer for agent, provider, answer in mine}
+            there = {(agent, provider): answer for agent, provider, answer in theirs}
+            which = min(key for key in here.keys() | there.keys() if here.get(key) != there.get(key))
+            raise Violation(
+                f"any history ends in what a fresh start would answer: {which[1]} of {which[0]} is "
+                f"{_told(here.get(which))} here, and would be {_told(there.get(which))}"
+            )
 
     def _look_at_use(self) -> None:
         """Hold against the promise that usage costs no check: write a use that changes no answer."""
@@ -267,6 +281,55 @@ class Invariants:
         differing = sorted(self._everything(supervisor) ^ answers, key=str)
         _promise(not differing, f"a use changes no answer: {differing[:4]}")
 
+    def _look_at_disk(self) -> None:
+        """Hold what was reported against the stores: what is known of a stored secret is written by now."""
+        world = self._world
+        for key, entry in self._supervisor.runtime.ledger.items():
+            agent = next((one for one in AGENTS if str(world.files.agent_dir(one)) == key.store), None)
+            name = key.evidence_id.replace(":", "__")
+            if agent is None or name not in (world.profiles[agent] or {}) or key.evidence_id in world.cleared:
+                continue
+            try:
+                stats = msgspec.json.decode(world.files.usage_path(agent).read_bytes()).get("usageStats", {})
+            except OSError:
+                stats = {}
+            written = stats.get(key.evidence_id, {})
+            newest_ms = max(written.get("lastUsed", 0), written.get("lastFailureAt", 0))
+            _promise(
+                newest_ms >= entry.observed_ms, f"what was reported is written: {key.evidence_id} of {agent} is not"
+            )
+            most = world.failures[key.evidence_id]
+            _promise(written.get("errorCount", 0) <= most, f"no failure is written twice: {key.evidence_id} of {agent}")
+
+    def _look_at_edits(self) -> None:
+        """Edit one credential, and then a config key that no answer depends on, as everything is calm."""
+        world, supervisor = self._world, self._supervisor
+        if world.configured == ["main"] or world.lost:
+            return
+        before, answers = supervisor.stats(), self._everything(supervisor)
+        profiles = {**(world.profiles["main"] or {}), "deepseek__calm": api_key("deepseek", "calm")}
+        world.files.write_profiles("main", **profiles)
+        supervisor.advance(_SHOWS_S)
+        shown = supervisor.verdict("deepseek", agent_id="main")
+        _promise(shown.state == State.USABLE, f"a new credential shows within {_SHOWS_S} s: it is {shown.state}")
+        agents = len(supervisor.published_agents)
+        checks = supervisor.stats().provider_checks - before.provider_checks
+        _promise(
+            checks <= _CHECKS_PER_PROVIDER * agents,
+            f"an edit checks what it touches: {checks} checks of {agents} agents",
+        )
+        before = supervisor.stats()
+        world.files.write_config(ui={"assistant": {"name": "calm"}})
+        supervisor.advance(_SHOWS_S)
+        checks = supervisor.stats().provider_checks - before.provider_checks
+        _promise(not checks, f"an edit that no answer depends on costs no check: {checks}")
+        drifts = supervisor.stats().resync_drifts
+        supervisor.runtime.warmer.tell(ResyncDue())
+        supervisor.advance(_SHOWS_S * 10)
+        _promise(supervisor.stats().resync_drifts == drifts, "no resync finds what no event told of")
+        changed = {provider for _, provider, _ in self._everything(supervisor) ^ answers}
+        _promise(changed <= {"deepseek"}, f"an edit changes what it touches: {changed}")
+
     @staticmethod
     def _everything(supervisor: Any) -> set[tuple[str, str, Answer]]:
         return {
@@ -279,6 +342,13 @@ class Invariants:
 def _promise(holds: object, what: str) -> None:
     if not holds:
         raise Violation(what)
+
+
+def _told(answer: Answer | None) -> str:
+    if answer is None:
+        return "nothing"
+    state, presence, evidence, has_auth = answer
+    return f"{state} by {evidence or 'nothing'} (has auth: {has_auth}, present: {presence})"
 
 
 def _answers(auth: AgentAuth, *, everything: bool = False) -> dict[str, Answer]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,8 @@ JUMPS_S = (-86_400.0, -40.0, -0.4, 40.0, 86_400.0)
 REFUSED_S = 20.0
 """For how long a refused credential can't come back by itself: OpenClaw's shortest window is 30 s (formats 7.1)."""
 _SOMETHING = "something else happens (a read is done, an alarm rings)"
+_TAKEN_IN_S = 1.0
+"""How long it takes at most until what another process wrote was read."""
 _SOON_S = 5.0
 """How long an idle step waits at most for what is due."""
 _LOGIN = '{"auth_mode":"chatgpt","tokens":{"access_token":"canary-a","refresh_token":"canary-r","id_token":"canary-i"}}'
@@ -93,10 +97,16 @@ class World:
         """Whether file events get lost at the moment."""
         self.lost = False
         """Whether any were lost, or came to nothing, since everything was last looked at."""
+        self._used_at = float("-inf")
+        """When another process used a credential, monotonic seconds."""
         self.refused: dict[tuple[str, str, str], tuple[bytes, float]] = {}
         """(agent, provider, profile): the digest of a secret that must not count before so late (monotonic seconds),
         unless something says so.
         """
+        self.failures: Counter[str] = Counter()
+        """How often each profile failed, here and elsewhere, whoever's it was."""
+        self.cleared: set[str] = set()
+        """Profiles whose usage somebody else has replaced, or whose reports may have got lost with an actor."""
         self.coverage = Coverage()
         self._next_crash: tuple[str, Crash] | None = None
         self.trace: list[str] = []
@@ -139,16 +149,16 @@ class World:
         supervisor.watcher.refuses = ""
         supervisor.watcher.recover()
         self.is_deaf = False
-        for source in (*supervisor.sources.held, *supervisor.sources.broken):
+        for source in sorted({*supervisor.sources.held, *supervisor.sources.broken}):
             supervisor.sources.mend(source)
-        for path in tuple(self.torn):
+        for path in sorted(self.torn):
             self._rewrite(path)
         # restarts, retries and whatever waits for a pause: each comes by itself
         for _ in range(4):
             supervisor.advance(supervisor.settings.restart_max_s)
         supervisor.advance(2 * supervisor.settings.retry_max_s)
         if self.lost:
-            supervisor.inject("warmer", ResyncDue())
+            supervisor.runtime.warmer.tell(ResyncDue())
             supervisor.advance(2.0 * supervisor.settings.retry_max_s)
         supervisor.advance(_CALM_S)
 
@@ -235,6 +245,7 @@ class World:
             return ""  # pykka's stop
         if isinstance(message, ReportFailure | ReportSuccess):
             self.refused.clear()  # the report itself is what gets lost
+            self.cleared.add(message.evidence_id)
         failures = dispatcher.stats().handler_errors
         dispatcher.crash(name, crash)
         if where in (CrashPoint.BEFORE, CrashPoint.AFTER) or dispatcher.stats().handler_errors > failures:
@@ -304,10 +315,19 @@ class World:
         stats: dict[str, object] = {"lastUsed": now_ms - 10 - way}
         if way > 2:
             reason, until = ("auth", "rate_limit", "billing")[way - 3], now_ms + 30_000
+            self.failures[f"{what}:work"] += 1
             lane = "disabled" if reason == "billing" else "cooldown"
             stats = {"lastFailureAt": now_ms - 10, "errorCount": 1, f"{lane}Until": until, f"{lane}Reason": reason}
-        self.refused.clear()
-        self.files.write_usage(who, **{f"{what}__work": stats})
+        self._forget_refused(profile=f"{what}:work")
+        self.cleared.add(f"{what}:work")
+        self._used_at = self.supervisor.clock.monotonic()
+        path = self.files.usage_path(who)
+        try:
+            document = msgspec.json.decode(path.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            document = {"version": 1}
+        document.setdefault("usageStats", {})[f"{what}:work"] = stats
+        self.files.replace(path, json.dumps(document))
         return f"another process used {what} in {who}'s store ({'failed' if way > 2 else 'well'})"
 
     def _do_edit_order(self, order: int, _b: int, _c: int) -> str:
@@ -379,8 +399,14 @@ class World:
         self.is_deaf = not self.is_deaf
         return f"file events {'get lost' if self.is_deaf else 'come'} from now on"
 
-    def _do_overflow(self, _a: int, _b: int, _c: int) -> str:
-        return "the kernel's queue overflows" if self.supervisor.watcher.overflow() else ""
+    def _do_overflow(self, agent: int, provider: int, key: int) -> str:
+        """Let the kernel's queue overflow: an edit of which no event tells, and then only that something was lost."""
+        hears, self.files.on_write = self.files.on_write, None
+        said = self._do_edit_store(agent, provider, key)
+        self.files.on_write = hears
+        if not self.supervisor.watcher.overflow():
+            self.lost = True
+        return f"{said}, of which the overflowing kernel only says that something was lost"
 
     def _do_degrade(self, which: int, _b: int, _c: int) -> str:
         watcher = self.supervisor.watcher
@@ -401,24 +427,28 @@ class World:
 
     def _do_report_failure(self, agent: int, profile: int, reason: int) -> str:
         who, what, why = AGENTS[agent % 3], REPORTED[profile % 4], REASONS[reason % len(REASONS)]
+        self.failures[what] += 1
         self.supervisor.report_failure(what, why, agent_id=who)
         provider = CUSTOM if what.startswith("config:") else what.partition(":")[0]
         verdict = self.supervisor.verdict(provider, agent_id=who)
         digest = self.digest(who, what)
-        if why in PROVE_BAD and verdict.evidence is not None and verdict.evidence.id == what and not verdict.has_auth:
+        if self.supervisor.clock.monotonic() - self._used_at < _TAKEN_IN_S:
+            pass  # what was used meanwhile may not have been read yet, and is newer than what was refused before
+        elif why in PROVE_BAD and verdict.evidence is not None and verdict.evidence.id == what and not verdict.has_auth:
             self.refused[who, provider, what] = (digest or b"", self.supervisor.clock.monotonic() + REFUSED_S)
         return f"{who} reports {what}: {why}"
 
     def _do_report_success(self, agent: int, profile: int, _c: int) -> str:
         who, what = AGENTS[agent % 3], REPORTED[profile % 4]
-        self.refused.clear()
+        self._forget_refused(profile=what)
         self.supervisor.report_success(what, agent_id=who)
         return f"{who} reports {what}: success"
 
     def _do_log_out(self, agent: int, provider: int, _c: int) -> str:
         who, what = AGENTS[agent % 3], PROVIDERS[provider % 3]
         auth = self.supervisor.snapshot(who)
-        self.refused.clear()
+        self._forget_refused(provider=what)
+        self.cleared.add(f"{what}:work")
         try:
             self.supervisor.logout(what, agent_id=who)
         except OpenclawActorsError as error:
@@ -432,7 +462,8 @@ class World:
 
     def _do_clear_cooldown(self, agent: int, profile: int, _c: int) -> str:
         who, what = AGENTS[agent % 3], PROFILES[profile % 3]
-        self.refused.clear()
+        self._forget_refused(profile=what)
+        self.cleared.add(what)
         try:
             self.supervisor.clear_cooldown(what, agent_id=who)
         except OpenclawActorsError as error:
@@ -442,7 +473,8 @@ class World:
     def _do_recheck(self, provider: int, agent: int, _c: int) -> str:
         what = (None, *PROVIDERS)[provider % 4]
         who = (None, *AGENTS)[agent % 4]
-        self.refused.clear()
+        self._forget_refused(provider=what)
+        self.cleared.update(PROFILES)
         self.supervisor.recheck(what, agent_id=who)
         return f"a recheck of {what or 'everything'} for {who or 'everybody'}"
 
@@ -514,6 +546,14 @@ class World:
         name, message = results[-(back % len(results)) - 1]
         {"warmer": supervisor.runtime.warmer, "watcher": supervisor.runtime.watcher}[name].tell(message)
         return f"an old {type(message).__name__} comes again to {name}"
+
+    def _forget_refused(
+        self, *, agent: str | None = None, provider: str | None = None, profile: str | None = None
+    ) -> None:
+        """Expect nothing any more of what was refused: newer evidence is on its way."""
+        for key in list(self.refused):
+            if all(wanted in (None, of) for wanted, of in zip((agent, provider, profile), key, strict=True)):
+                del self.refused[key]
 
     def digest(self, agent: str, profile: str) -> bytes | None:
         """Return the digest of the secret that an agent is shown in a profile."""
