@@ -24,6 +24,7 @@ from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.early_reports import EarlyReports
 from openclaw_actors.actors.report_memory import LedgerBook, ReportMemory
+from openclaw_actors.actors.unwritten_usage import Step
 from openclaw_actors.actors.usage_desk import UsageDesk
 from openclaw_actors.auth.binding import bound, key_of
 from openclaw_actors.auth.failures import (
@@ -135,7 +136,7 @@ class FailureListener(BaseActor):
             return
         provider, candidate = found
         config = self._config()
-        step = partial(
+        step: Step = partial(
             windows_after_failure,
             reason=message.reason,
             now_ms=_ms(message.observed_at),
@@ -145,13 +146,16 @@ class FailureListener(BaseActor):
         )
         known = self._known(candidate)
         windows = step(known)
+        entry = self._ledger.get(key_of(candidate))
+        if entry is not None and known is entry.windows and not _rests(known):
+            # what was forgiven here is so on disk, too, once something else is written there
+            step = partial(_after_forgiving, step=step, forgiven_ms=entry.observed_ms)
         if windows is known or windows is None:
             # the same refusal inside its own window: requests that were under way together count once
             self._seen_again(message, candidate)
             return
         observed_ms = _ms(message.observed_at)
-        before = self._ledger.get(key_of(candidate))
-        was_set_back = before is not None and before.observed_ms > observed_ms  # the clock: the WarmerActor must know
+        was_set_back = entry is not None and entry.observed_ms > observed_ms  # the clock: the WarmerActor must know
         rests_alike = known is not None and _resting(windows, observed_ms) == _resting(known, observed_ms) != []
         if rests_alike and not was_set_back:
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
@@ -332,6 +336,11 @@ def _resting(windows: Windows, now_ms: int) -> list[tuple[object, ...]]:
 def _rests(windows: Windows | None) -> bool:
     """Tell whether there is a window for a success to clear, be it over or not."""
     return windows is not None and any((windows.blocked_until, windows.cooldown_until, windows.disabled_until))
+
+
+def _after_forgiving(windows: Windows | None, *, step: Step, forgiven_ms: int) -> Windows | None:
+    is_older = windows is not None and (windows.last_failure_at or 0) <= forgiven_ms
+    return step(cleared(windows) if windows is not None and is_older else windows)
 
 
 def _succeeded(windows: Windows | None, *, now_ms: int) -> Windows:

@@ -238,8 +238,13 @@ class WarmerActor(BaseActor):
 
     @handles(ReportAnswered)
     def _on_report_answered(self, message: ReportAnswered) -> None:
-        if message.key is not None and message.entry is not None:
-            self._facts.set_report(message.key, message.entry)
+        key, entry = message.key, message.entry
+        if key is not None and entry is not None:
+            known = self._facts.ledger.get(key)
+            if known is None or known.observed_ms < entry.observed_ms:  # a change may have overtaken it
+                self._facts.set_report(key, entry)
+        if any(report.generation == message.generation for report in self._early_reports):
+            return  # it is answered when its turn comes
         self._events.report_published(message.generation)
         self._sweeps.retire(message.generation)
 
@@ -343,10 +348,7 @@ class WarmerActor(BaseActor):
             early, self._early = self._early, []
             for event in early:
                 self._on_warm_scope(event)
-        if self._early_reports and self._facts.index is not None:
-            reports, self._early_reports = self._early_reports, []
-            for report in reports:
-                self._on_ledger_changed(report)
+        self._take_early_reports()
         self._wakings.set_end(self._publisher.next_end())
 
     # -------------------------------------------------------------------------------------------------- publication
@@ -383,8 +385,16 @@ class WarmerActor(BaseActor):
             self._early_reports.append(message)
             self._facts.set_report(message.key, message.entry)
             return
+        self._take_early_reports()
         self._advance(self._reports.take(message))
         self._wakings.set_end(self._publisher.next_end())
+
+    def _take_early_reports(self) -> None:
+        """Take the reports that waited for the config, before any newer one."""
+        if self._early_reports and self._facts.index is not None:
+            reports, self._early_reports = self._early_reports, []
+            for report in reports:
+                self._on_ledger_changed(report)
 
     def _on_warm_finished(self, report: WarmReport) -> None:
         if report.source and not report.changed:

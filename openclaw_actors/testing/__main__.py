@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from openclaw_actors.testing.simulation.coverage import Coverage
-from openclaw_actors.testing.simulation.planted import BUGS
+from openclaw_actors.testing.simulation.planted import BUGS, planted
 from openclaw_actors.testing.simulation.report import (
     coverage_json,
     outcome_json,
@@ -25,6 +26,8 @@ from openclaw_actors.testing.simulation.run import Outcome, run_script, run_seed
 from openclaw_actors.testing.simulation.script import write_script
 
 _MOST_SEEDS_PER_BUG = 400
+_INTERRUPTED = 130
+"""What a shell makes of Ctrl-C."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -35,7 +38,10 @@ def main() -> None:
 @main.command()
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option(
-    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds, one after another."
+    "--seeds",
+    type=click.IntRange(1),
+    default=None,
+    help=f"How many seeds, one after another.  [default: 1; with --plant at most {_MOST_SEEDS_PER_BUG}]",
 )
 @click.option("--steps", type=click.IntRange(1), default=500, show_default=True, help="Operations per seed.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
@@ -46,7 +52,7 @@ def main() -> None:
 @click.option("--all-hit", is_flag=True, help="Fail when a message has not met a crash point that it has.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def simulate(
-    seed: int, seeds: int, steps: int, jobs: int, plant: str | None, shrink: bool, all_hit: bool, as_json: bool
+    seed: int, seeds: int | None, steps: int, jobs: int, plant: str | None, shrink: bool, all_hit: bool, as_json: bool
 ) -> None:
     """Run the real actors in a scripted world and check what must hold after each step.
 
@@ -54,75 +60,95 @@ def simulate(
     fail, and actors that crash at every message boundary. The same seed and steps are the same run, on any machine. A
     broken promise is printed with its seed and the shortest trace that still breaks it.
 
+    With --plant the seeds run in one process until the bug is found.
+
     \b
-    Exit status: 0 all promises held (with --plant: the bug was found); 1 otherwise.
+    Exit status:
+      0    all promises held (with --plant: the bug was found)
+      1    a promise was broken (with --plant: the bug was not found), or --all-hit missed something
+      130  interrupted; what was found by then is printed
     """
     console = Console(file=sys.stderr if as_json else None)
-    wanted = range(seed, seed + seeds)
+    # as Ctrl-C: the processes that simulate end, and what was found is told
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if plant is not None:
-        found = {
-            name: _find(name, seed, max(seeds, _MOST_SEEDS_PER_BUG if seeds == 1 else 1), steps)
-            for name in _bugs(plant)
-        }
-        if as_json:
-            print(json.dumps({name: outcome_json(one) if one else None for name, one in found.items()}, indent=2))
-        else:
-            show_found(found.items(), console)
-        sys.exit(0 if all(found.values()) else 1)
+        sys.exit(_look_for(plant, range(seed, seed + (seeds or _MOST_SEEDS_PER_BUG)), steps, shrink, as_json, console))
+    sys.exit(_hold(range(seed, seed + (seeds or 1)), steps, jobs, shrink, all_hit, as_json, console))
+
+
+def _hold(seeds: range, steps: int, jobs: int, shrink: bool, all_hit: bool, as_json: bool, console: Console) -> int:
+    """Run seeds that are to hold every promise; return the exit status."""
     coverage, broken, outcomes = Coverage(), [], []
-    with _progress(console, len(wanted)) as advance:
+    interrupted = False
+    with _progress(console, len(seeds)) as advance:
 
         def note(outcome: Outcome) -> None:
             coverage.add(outcome.coverage)
-            outcomes.append(outcome_json(outcome))
+            outcomes.append(outcome)
             if outcome.broken is not None:
                 broken.append(outcome)
             advance()
 
-        run_seeds(wanted, steps, jobs=min(jobs, seeds), on_outcome=note)
-    if broken and shrink:
-        broken[0] = _shrunk(broken[0])
+        try:
+            run_seeds(seeds, steps, jobs=min(jobs, len(seeds)), on_outcome=note)
+        except KeyboardInterrupt:
+            interrupted = True
+    shortest_one = _shrunk(broken[0]) if broken and shrink and not interrupted else broken[0] if broken else None
     missed = coverage.missed()
     if as_json:
-        first = outcome_json(broken[0]) if broken else None
-        print(json.dumps({"runs": outcomes, "shortest": first, "coverage": coverage_json(coverage)}, indent=2))
+        first = outcome_json(shortest_one) if shortest_one is not None else None
+        runs = [outcome_json(one) for one in outcomes]
+        print(json.dumps({"runs": runs, "shortest": first, "coverage": coverage_json(coverage)}, indent=2))
     else:
-        if seeds > 1:
-            show_coverage(coverage, console)
-        for outcome in broken[:1]:
-            show_broken(outcome, console)
+        show_coverage(coverage, console)
+        if shortest_one is not None:
+            show_broken(shortest_one, console)
         if len(broken) > 1:
             console.print(f"broken by the seeds {', '.join(str(one.seed) for one in broken)}", highlight=False)
-        held = seeds - len(broken)
-        console.print(f"{held} of {seeds} seeds of {steps} steps held every promise", highlight=False)
-    sys.exit(1 if broken or (all_hit and missed) else 0)
+        held = f"{len(outcomes) - len(broken)} of {len(outcomes)} seeds of {steps} steps held every promise"
+        console.print(f"{held}{f'; {len(seeds)} were asked for' if interrupted else ''}", highlight=False)
+        if all_hit and missed:
+            console.print("--all-hit: not every message met every crash point that it has", highlight=False)
+    return _INTERRUPTED if interrupted else 1 if broken or (all_hit and missed) else 0
 
 
-def _bugs(plant: str) -> list[str]:
-    return list(BUGS) if plant == "all" else [plant]
+def _look_for(plant: str, seeds: range, steps: int, shrink: bool, as_json: bool, console: Console) -> int:
+    """Run seeds until each planted bug is found; return the exit status."""
+    names = list(BUGS) if plant == "all" else [plant]
+    found: dict[str, Outcome | None] = {}
+    with _progress(console, len(names)) as advance:
+        for name in names:
+            outcomes = (run_seed(one, steps, name) for one in seeds)
+            outcome = next((outcome for outcome in outcomes if outcome.broken is not None), None)
+            found[name] = _shrunk(outcome, name) if outcome is not None and shrink and len(names) == 1 else outcome
+            advance()
+    if as_json:
+        print(json.dumps({name: outcome_json(one) if one else None for name, one in found.items()}, indent=2))
+    elif len(names) > 1:
+        show_found(found.items(), console)
+    elif (only := found[plant]) is not None:
+        show_broken(only, console, plant)
+    else:
+        console.print(f"{plant} was not found by {len(seeds)} seeds", highlight=False)
+    return 0 if all(found.values()) else 1
 
 
-def _find(name: str, seed: int, seeds: int, steps: int) -> Outcome | None:
-    """Return the first seed's outcome in which a planted bug breaks a promise."""
-    outcomes = (run_seed(one, steps, name) for one in range(seed, seed + seeds))
-    return next((outcome for outcome in outcomes if outcome.broken is not None), None)
-
-
-def _shrunk(outcome: Outcome) -> Outcome:
+def _shrunk(outcome: Outcome, plant: str = "") -> Outcome:
     """Return the outcome of the shortest script that breaks the same promise, under the seed of the long one."""
     assert outcome.broken is not None
-    script = shortest(write_script(outcome.seed, outcome.steps), outcome.broken.kind)
-    shrunk = run_script(script, seed=outcome.seed)
+    script = shortest(write_script(outcome.seed, outcome.steps), outcome.broken.kind, plant)
+    with planted(plant):
+        shrunk = run_script(script, seed=outcome.seed)
     if shrunk.broken is None:
         return outcome
-    shrunk.steps = outcome.steps
+    shrunk.steps, shrunk.broken.at = outcome.steps, outcome.broken.at
     return shrunk
 
 
 @contextmanager
 def _progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("seeds", total=total)
+        task = progress.add_task("simulating", total=total)
         yield lambda: progress.advance(task)
 
 

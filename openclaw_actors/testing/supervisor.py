@@ -219,8 +219,13 @@ class SteppedSupervisor(Events):
         """Tell an actor something, as another would: `warmer`, `watcher`, `failure-listener` or `agent-ID`.
 
         Raises:
-            LookupError: No living actor is called so.
+            LookupError: No living actor is called so; before `start` and `warm` there is none.
+            TypeError: The actor handles no such message.
         """
+        kinds = type(self.dispatcher.actor(actor))._handlers
+        if type(message) not in kinds:
+            known = ", ".join(sorted(kind.__name__ for kind in kinds))
+            raise TypeError(f"{actor} handles no {type(message).__name__}; it handles {known}")
         self.dispatcher.inject(self.ref(actor), message)
 
     def ref(self, actor: str) -> pykka.ActorRef[Any]:

@@ -318,6 +318,14 @@ class Invariants:
             checks <= _CHECKS_PER_PROVIDER * agents,
             f"an edit checks what it touches: {checks} checks of {agents} agents",
         )
+        self._look_at_reports("deepseek", "deepseek:calm")
+        hears, world.files.on_write = world.files.on_write, None
+        world.files.write_profiles("main", **(world.profiles["main"] or {}))
+        world.files.on_write = hears
+        supervisor.watcher.overflow()
+        supervisor.advance(_SHOWS_S)
+        shown = supervisor.verdict("deepseek", agent_id="main")
+        _promise(shown.state == State.MISSING, f"what an overflow hides is looked for: it is {shown.state} still")
         before = supervisor.stats()
         world.files.write_config(ui={"assistant": {"name": "calm"}})
         supervisor.advance(_SHOWS_S)
@@ -329,6 +337,24 @@ class Invariants:
         _promise(supervisor.stats().resync_drifts == drifts, "no resync finds what no event told of")
         changed = {provider for _, provider, _ in self._everything(supervisor) ^ answers}
         _promise(changed <= {"deepseek"}, f"an edit changes what it touches: {changed}")
+
+    def _look_at_reports(self, provider: str, profile: str) -> None:
+        """Refuse, forgive and rest a credential, as everything is calm."""
+        supervisor = self._supervisor
+
+        def shows(state: State, what: str) -> None:
+            supervisor.advance(_SHOWS_S)
+            found = supervisor.verdict(provider, agent_id="main").state
+            _promise(found == state, f"{what}: it is {found}")
+
+        supervisor.report_failure(profile, "auth", agent_id="main")
+        shows(State.REJECTED, "what is refused is rejected")
+        supervisor.recheck(provider)
+        shows(State.USABLE, "a recheck forgives")
+        supervisor.report_failure(profile, "rate_limit", agent_id="main")
+        shows(State.COOLDOWN, "what is rate limited rests")
+        supervisor.report_success(profile, agent_id="main")
+        shows(State.USABLE, "a success ends a rest")
 
     @staticmethod
     def _everything(supervisor: Any) -> set[tuple[str, str, Answer]]:

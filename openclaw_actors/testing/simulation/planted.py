@@ -15,17 +15,26 @@ from unittest.mock import patch
 from openclaw_actors.actors.agent_board import AgentRecord
 from openclaw_actors.actors.auth_state import AuthStateActor
 from openclaw_actors.actors.evaluations import Evaluations
+from openclaw_actors.actors.failure_listener import FailureListener
 from openclaw_actors.actors.publisher import Publisher
 from openclaw_actors.actors.store_changes import StoreChanges
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.actors.tables import Tables
+from openclaw_actors.actors.usage_desk import UsageDesk
 from openclaw_actors.actors.wakings import Wakings
 from openclaw_actors.actors.warmer import WarmerActor
 from openclaw_actors.actors.watcher import WatcherActor
 from openclaw_actors.auth.diff import changed_by_usage
 from openclaw_actors.events import Events
 from openclaw_actors.home.facts import StoreFacts
-from openclaw_actors.messages import AgentActorDied, PathsTouched, ReportAnswered
+from openclaw_actors.messages import (
+    AgentActorDied,
+    ForgiveScope,
+    PathsTouched,
+    ReportAnswered,
+    ReportFailure,
+    RescanNeeded,
+)
 from openclaw_actors.notifier import Notifier
 from openclaw_actors.testing.simulation.invariants import CANARY
 from openclaw_actors.upkeep import Upkeep
@@ -116,9 +125,9 @@ def _changing_snapshot() -> list[Patch]:
 
     def changing(self: Publisher, auth: Any, changes: Any) -> None:
         old = self._map.agents.get(auth.agent_id)
+        swap(self, auth, changes)
         if old is not None:
             old.revision = auth.revision
-        swap(self, auth, changes)
 
     return [patch.object(Publisher, "_swap", changing)]
 
@@ -199,16 +208,58 @@ def _no_restart(name: str) -> list[Patch]:
     return [patch.object(Upkeep, "_start_again", choosy)]
 
 
+def _unwritten_usage() -> list[Patch]:
+    return [patch.object(UsageDesk, "add", _nothing)]
+
+
+def _ignored_rescan() -> list[Patch]:
+    return [patch.dict(WatcherActor._handlers, {RescanNeeded: _nothing})]
+
+
+def _everybody_is_swept() -> list[Patch]:
+    dirty_now = Sweeps.dirty_now
+
+    def all_of_them(
+        self: Sweeps, records: Any, _providers: Any, reason: str, cause_at: float, source: str = ""
+    ) -> None:
+        dirty_now(self, records, None, reason, cause_at, source)
+
+    return [patch.object(Sweeps, "dirty_now", all_of_them)]
+
+
+def _forgives_nothing() -> list[Patch]:
+    def only_warm(self: FailureListener, message: ForgiveScope) -> None:
+        self._warmer.tell(message.warm)
+
+    return [patch.dict(FailureListener._handlers, {ForgiveScope: only_warm})]
+
+
+def _ignored_rest() -> list[Patch]:
+    handler = FailureListener._handlers[ReportFailure]
+
+    def only_refusals(self: FailureListener, message: ReportFailure) -> None:
+        if message.reason in ("rate_limit", "overloaded"):
+            self._warmer.tell(ReportAnswered(generation=message.generation))
+        else:
+            handler(self, message)
+
+    return [patch.dict(FailureListener._handlers, {ReportFailure: only_refusals})]
+
+
 BUGS: dict[str, Callable[[], list[Patch]]] = {
+    "all-providers-are-swept": _everybody_is_swept,
     "any-result-counts": _any_result_counts,
     "changing-snapshot": _changing_snapshot,
     "cleared-before-refill": _cleared_before_refill,
     "costly-use": _costly_use,
     "dropped-result": _dropped_result,
+    "forgives-nothing": _forgives_nothing,
     "forgotten-ledger": _forgotten_ledger,
     "forgotten-revision": _forgotten_revision,
     "forgotten-scope": _forgotten_scope,
     "generation-goes-back": _generation_goes_back,
+    "ignored-rescan": _ignored_rescan,
+    "ignored-rest": _ignored_rest,
     "lost-hint": _lost_hint,
     "no-alarm": _no_alarm,
     "no-restart-of-the-listener": partial(_no_restart, "failure-listener"),
@@ -218,5 +269,6 @@ BUGS: dict[str, Callable[[], list[Patch]]] = {
     "told-twice": _told_twice,
     "unanswered-report": _unanswered_report,
     "unhiding-sweep": _unhiding_sweep,
+    "unwritten-usage": _unwritten_usage,
 }
 """Every planted bug by name: what makes its patches, anew for each run."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -106,14 +106,16 @@ def run_seed(seed: int, steps: int, plant: str = "") -> Outcome:
 def run_seeds(
     seeds: Iterable[int], steps: int, *, jobs: int = 1, plant: str = "", on_outcome: Callable[[Outcome], None]
 ) -> None:
-    """Run many seeds, several at a time, and hand over each outcome as it comes. `KeyboardInterrupt` ends it early."""
+    """Run many seeds, several at a time, and hand over each outcome as it comes. `KeyboardInterrupt` ends it early,
+    with its processes.
+    """
     if jobs <= 1:
         for seed in seeds:
             on_outcome(run_seed(seed, steps, plant))
         return
-    # not forked: a child must not begin with the threads' locks of whoever calls this
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for outcome in pool.map(_of, ((seed, steps, plant) for seed in seeds), chunksize=4):
+    # not forked: a child must not begin with the threads' locks of whoever calls this; leaving it ends the processes
+    with get_context("spawn").Pool(jobs, _be_quiet) as pool:
+        for outcome in pool.imap(_of, ((seed, steps, plant) for seed in seeds), chunksize=4):
             on_outcome(outcome)
 
 
@@ -128,31 +130,36 @@ def shortest(script: Iterable[Op], kind: str, plant: str = "", *, budget_s: floa
     """
     until = time.monotonic() + budget_s
     found = tuple(script)
-    with planted(plant):
-        part = max(1, len(found) // 2)
-        while time.monotonic() < until:
-            shorter = _without_a_part(found, part, kind, until)
-            if shorter is not None:
-                found = shorter
-                part = min(part, max(1, len(found) // 2))
-            elif part == 1:
-                break
-            else:
-                part = max(1, part // 2)
+    part = max(1, len(found) // 2)
+    while time.monotonic() < until:
+        shorter = _without_a_part(found, part, kind, plant, until)
+        if shorter is not None:
+            found = shorter
+            part = min(part, max(1, len(found) // 2))
+        elif part == 1:
+            break
+        else:
+            part = max(1, part // 2)
     return found
 
 
-def _without_a_part(script: tuple[Op, ...], part: int, kind: str, until: float) -> tuple[Op, ...] | None:
+def _without_a_part(script: tuple[Op, ...], part: int, kind: str, plant: str, until: float) -> tuple[Op, ...] | None:
     removed = False
     begin = 0
     while begin < len(script) and time.monotonic() < until:
         shorter = script[:begin] + script[begin + part :]
-        broken = run_script(shorter).broken
+        with planted(plant):  # anew for each run: some bugs count
+            broken = run_script(shorter).broken
         if broken is not None and broken.kind == kind:
             script, removed = shorter, True
         else:
             begin += part
     return script if removed else None
+
+
+def _be_quiet() -> None:
+    """Leave Ctrl-C to the process that asked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _of(arguments: tuple[int, int, str]) -> Outcome:

@@ -191,7 +191,8 @@ class World:
         if self._next_crash is not None:
             kind, crash = self._next_crash
             for name in dispatcher.busy:
-                if type(dispatcher.actor(name).inbox.waiting()[0]).__name__ == kind:
+                waiting = dispatcher.actor(name).inbox.waiting()  # of the newest of that name
+                if waiting and type(waiting[0]).__name__ == kind:
                     self._next_crash = None
                     return self._crash(name, crash)
         return _SOMETHING if self.supervisor.step(pick) else ""
@@ -239,10 +240,10 @@ class World:
 
     def _crash(self, name: str, crash: Crash) -> str:
         dispatcher, where = self.supervisor.dispatcher, crash.point
-        message = dispatcher.actor(name).inbox.waiting()[0]
+        message = next(iter(dispatcher.actor(name).inbox.waiting()), None)
         kind = type(message).__name__
         if kind not in ALL_TYPES:
-            return ""  # pykka's stop
+            return ""  # pykka's stop, or nothing for the newest of that name
         if isinstance(message, ReportFailure | ReportSuccess):
             self.refused.clear()  # the report itself is what gets lost
             self.cleared.add(message.evidence_id)
