@@ -56,14 +56,14 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 @final
 class Counters:
-    """The running numbers behind `Stats`. Each has one writing actor, so that adding needs no lock; any thread may
+    """The running numbers behind `Stats`. Each has one writer, so that adding needs no lock; any thread may
     read.
     """
 
-    __slots__ = Stats.__struct_fields__
+    __slots__ = (*Stats.__struct_fields__, "agent_restarts")
 
     def __init__(self) -> None:
-        for name in Stats.__struct_fields__:
+        for name in self.__slots__:
             setattr(self, name, 0)
 
     warms: int
@@ -83,6 +83,8 @@ class Counters:
     deadline_overruns: int
     retries: int
     restarts: int
+    agent_restarts: int
+    """Those of the agents' actors, which the WarmerActor starts; the others are the supervisor's."""
     config_reloads: int
     failures_reported: int
     successes_reported: int
@@ -91,4 +93,6 @@ class Counters:
 
     def stats(self) -> Stats:
         """Return the numbers as they are now."""
-        return Stats(**{name: getattr(self, name) for name in Stats.__struct_fields__})
+        numbers = {name: getattr(self, name) for name in Stats.__struct_fields__}
+        numbers["restarts"] += self.agent_restarts
+        return Stats(**numbers)

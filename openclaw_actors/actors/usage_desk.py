@@ -114,6 +114,8 @@ class UsageDesk:
         if waiting is None:
             return
         waiting.due = False
+        if self._flushing:
+            return  # all is written already, or said that it can't be
         if not waiting.writing and not waiting.steps and not waiting.memory_only:
             del self._waiting[store]
             self._show_persisted()

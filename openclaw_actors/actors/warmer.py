@@ -253,7 +253,7 @@ class WarmerActor(BaseActor):
         record = self._roster.agents.get(message.agent_id)
         if record is None or (record.ref is not None and record.ref.is_alive()):
             return
-        self._counters.restarts += 1
+        self._counters.agent_restarts += 1
         self._roster.revive(record)
         self._sweeps.requeue(record)
         self._advance([record])
