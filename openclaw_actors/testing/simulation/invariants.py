@@ -14,7 +14,8 @@ from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.messages import CancelSweep, ResyncDue, SweepAgent
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth
 from openclaw_actors.testing.home import api_key
-from openclaw_actors.testing.simulation.world import AGENTS, SHOWN, World
+from openclaw_actors.testing.simulation.state import AGENTS, SHOWN
+from openclaw_actors.testing.simulation.world import World
 
 Answer = tuple[str, bool, str | None, bool]
 CANARY = "canary-"
