@@ -29,6 +29,7 @@ from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.breaker import Breaker
 from openclaw_actors.actors.diffs import AskedDiff
 from openclaw_actors.actors.dispatch import Dispatcher
+from openclaw_actors.actors.early_events import EarlyEvents
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.passing_time import PassingTime
 from openclaw_actors.actors.publisher import Publisher
@@ -160,10 +161,7 @@ class WarmerActor(BaseActor):
         )
         self._wakings = Wakings(self.actor_ref, dispatcher, settings)
         self._is_warm = False
-        self._early: list[WarmScope] = []
-        """Events that wait for the first config."""
-        self._early_reports: list[LedgerChanged] = []
-        """Reports likewise: those that come between a restart and the config, when nobody knows who is concerned."""
+        self._early = EarlyEvents()
 
     def on_stop(self) -> None:
         """Cancel the alarms and stop the agents' actors."""
@@ -198,7 +196,7 @@ class WarmerActor(BaseActor):
         desk, cause_at = self._desk, message.cause_at
         if desk.home is None and not message.diff_only:
             # nobody knows yet who is meant
-            self._early.append(message)
+            self._early.keep(message)
             desk.want(HOME, cause_at)
             return
         self._sweeps.open(message.generation, message.reason, cause_at)
@@ -243,7 +241,7 @@ class WarmerActor(BaseActor):
             known = self._facts.ledger.get(key)
             if known is None or known.observed_ms < entry.observed_ms:  # a change may have overtaken it
                 self._facts.set_report(key, entry)
-        if any(report.generation == message.generation for report in self._early_reports):
+        if self._early.answers(message.generation):
             return  # it is answered when its turn comes
         self._events.report_published(message.generation)
         self._sweeps.retire(message.generation)
@@ -344,9 +342,8 @@ class WarmerActor(BaseActor):
         self._shared.settle()
         # shared facts that changed made cells of all agents dirty
         self._advance(self._roster.all() if refreshed else users)
-        if isinstance(new, HomeReading) and self._early:
-            early, self._early = self._early, []
-            for event in early:
+        if isinstance(new, HomeReading):
+            for event in self._early.take_warms():
                 self._on_warm_scope(event)
         self._take_early_reports()
         self._wakings.set_end(self._publisher.next_end())
@@ -382,7 +379,7 @@ class WarmerActor(BaseActor):
     @handles(LedgerChanged)
     def _on_ledger_changed(self, message: LedgerChanged) -> None:
         if self._facts.index is None:
-            self._early_reports.append(message)
+            self._early.keep(message)
             self._facts.set_report(message.key, message.entry)
             return
         self._take_early_reports()
@@ -391,9 +388,8 @@ class WarmerActor(BaseActor):
 
     def _take_early_reports(self) -> None:
         """Take the reports that waited for the config, before any newer one."""
-        if self._early_reports and self._facts.index is not None:
-            reports, self._early_reports = self._early_reports, []
-            for report in reports:
+        if self._facts.index is not None:
+            for report in self._early.take_reports():
                 self._on_ledger_changed(report)
 
     def _on_warm_finished(self, report: WarmReport) -> None:

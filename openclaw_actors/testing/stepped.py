@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -18,108 +17,11 @@ from openclaw_actors.actors.witness import LANE_STOPPED, DispatchStats, Witness
 from openclaw_actors.errors import NotRunningError
 from openclaw_actors.reading.job import ReadJob
 from openclaw_actors.testing.clock import VirtualClock
-from openclaw_actors.testing.crashes import Crash, CrashPoint, InjectedCrash
+from openclaw_actors.testing.crashes import Crash, InjectedCrash
+from openclaw_actors.testing.lane import SteppedAlarm, SteppedLane
 from openclaw_actors.testing.sources import ScriptedSources
 
 A = TypeVar("A", bound=BaseActor)
-
-
-class _SteppedLane:
-    """Where one actor stands still until it is stepped."""
-
-    registered = False
-
-    def __init__(self, name: str, home: SteppedDispatcher, *, pooled: bool) -> None:
-        self._name = name
-        self.pooled = pooled
-        self._home = home
-        self.actor: BaseActor | None = None
-        self.arrivals: deque[int] = deque()
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def enter(self, actor: BaseActor) -> None:
-        self.actor = actor
-        actor.inbox.notify = self._arrived
-        self._home._lanes.append(self)
-        actor.run_start()
-
-    def failed(self, error: BaseException) -> None:
-        self._home._witness.failed()
-        if not isinstance(error, InjectedCrash):
-            self._home._escaped.append(error)
-
-    def unknown(self, message_type: type) -> None:
-        self._home._witness.unknown(self._name, message_type)
-        assert self.actor is not None
-        text = f"{self._name}: {type(self.actor).__name__} has no handler for {message_type.__name__}"
-        self._home._escaped.append(AssertionError(text))
-
-    def died(self, urn: str, name: str, reason: str, dropped: int) -> None:
-        self.actor = None
-        self.arrivals.clear()
-        self._home._lanes.remove(self)
-        self._home._witness.died(urn, name, reason, dropped)
-
-    def deliver(self) -> None:
-        """Hand the actor its next message."""
-        assert self.actor is not None
-        self.arrivals.popleft()
-        envelope = self.actor.inbox.take()
-        assert envelope is not None
-        self._home.history.append((self._name, envelope.message))
-        self._home._handling = True
-        try:
-            self.actor.run_one(envelope)
-        finally:
-            self._home._handling = False
-
-    def crash(self, crash: Crash) -> None:
-        """Have the actor end around its next message."""
-        actor = self.actor
-        assert actor is not None
-        if crash.point is CrashPoint.BEFORE:
-            actor.run_end(f"crashed before {type(actor.inbox.waiting()[0]).__name__}")
-        elif crash.point is CrashPoint.AFTER:
-            self.deliver()
-            actor.run_end(f"crashed after {type(self._home.history[-1][1]).__name__}")
-        else:
-            self._home._crash_after = crash.effect if crash.point is CrashPoint.EFFECT else 0
-            if crash.point is CrashPoint.ENTRY:
-                actor._handlers = dict.fromkeys(actor._handlers, _crash)  # type: ignore[misc]  # of this one alone, once
-            try:
-                self.deliver()
-            finally:
-                self._home._crash_after = 0
-                vars(actor).pop("_handlers", None)
-
-    def _arrived(self) -> None:
-        self.arrivals.append(next(self._home._order))
-        self._home._had_effect()
-
-
-def _crash(actor: BaseActor, message: object) -> None:
-    vars(actor).pop("_handlers", None)
-    raise InjectedCrash(f"entering {type(message).__name__}")
-
-
-class _SteppedAlarm:
-    """One alarm in virtual time."""
-
-    def __init__(self, due: float, order: int, ref: pykka.ActorRef[Any], message: object) -> None:
-        self.due = due
-        self.order = order
-        self.ref = ref
-        self.message = message
-        self.cancelled = False
-
-    def __lt__(self, other: _SteppedAlarm) -> bool:
-        return (self.due, self.order) < (other.due, other.order)
-
-    def cancel(self) -> None:
-        self.cancelled = True
 
 
 class SteppedDispatcher:
@@ -151,8 +53,8 @@ class SteppedDispatcher:
         self._strict = strict
         self._witness = Witness()
         self._order = itertools.count()
-        self._lanes: list[_SteppedLane] = []
-        self._alarms: list[_SteppedAlarm] = []
+        self._lanes: list[SteppedLane] = []
+        self._alarms: list[SteppedAlarm] = []
         self._escaped: list[BaseException] = []
         self._acting = False
         self._stopped = False
@@ -170,14 +72,14 @@ class SteppedDispatcher:
         if self._stopped:
             raise NotRunningError("the dispatcher is stopped and starts no actors; make a new one")
         self._witness.spawned()
-        ref = actor_class.start(*args, lane=_SteppedLane(name, self, pooled=pooled), **kwargs)
+        ref = actor_class.start(*args, lane=SteppedLane(name, self, pooled=pooled), **kwargs)
         self._raise_escaped()
         return ref
 
     def tell_later(self, delay_s: float, ref: pykka.ActorRef[Any], message: object) -> Alarm:
         """Have a message told when the virtual time has come."""
         due = self.clock.monotonic() + max(0.0, delay_s)
-        alarm = _SteppedAlarm(due, next(self._order), ref, message)
+        alarm = SteppedAlarm(due, next(self._order), ref, message)
         if not self._stopped:
             heapq.heappush(self._alarms, alarm)
             self._had_effect()
@@ -378,7 +280,7 @@ class SteppedDispatcher:
         if alarm.ref.is_alive():
             alarm.ref.tell(alarm.message)
 
-    def _lane(self, name: str) -> _SteppedLane:
+    def _lane(self, name: str) -> SteppedLane:
         for lane in reversed(self._lanes):
             if lane.name == name:
                 return lane
