@@ -32,6 +32,8 @@ class UnwrittenUsage:
     """
     due: bool = False
     writing: bool = False
+    hangs: bool = False
+    """Whether the write under way has taken longer than it may: what comes of it is told when it comes back."""
     failures: int = 0
     problem: str = ""
     memory_only: bool = False
@@ -57,7 +59,8 @@ class UnwrittenUsage:
                 self.steps[profile] = [*steps, *self.steps.get(profile, ())][-_MOST_STEPS:]
         if failed:
             self.last_good = self.written_last_good | self.last_good
-        self.written, self.written_last_good, self.skipped, self.writing = {}, {}, set(), False
+        self.written, self.written_last_good, self.skipped = {}, {}, set()
+        self.writing = self.hangs = False
 
     def drop(self) -> None:
         """Give up what waits."""

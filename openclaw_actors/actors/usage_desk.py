@@ -128,7 +128,7 @@ class UsageDesk:
         if message.hangs and waiting.writing and not self._flushing:
             # it may have written by now, or do so later: begun again, it would count everything twice
             log.bind(store=store).warning("usage of a store can't be written now: {}", message.problem)
-            waiting.problem = message.problem
+            waiting.problem, waiting.hangs = message.problem, True
             self._show_persisted()
             return
         waiting.end(failed=bool(message.problem))
@@ -252,7 +252,9 @@ class UsageDesk:
         )
 
     def _show_flushed(self) -> None:
-        if self._flushing and not any(waiting.writing or waiting.steps for waiting in self._waiting.values()):
+        # nobody waits at a stop for what hangs: the condition says what isn't written
+        left = [waiting for waiting in self._waiting.values() if not waiting.hangs]
+        if self._flushing and not any(waiting.writing or waiting.steps for waiting in left):
             self._on_flushed()
 
 
