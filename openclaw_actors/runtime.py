@@ -114,8 +114,10 @@ class Runtime:
         self.ledger = self._memory.ledger
         """What was reported; the FailureListener writes it."""
         self.remembered = Remembered()
+        """What outlives a WarmerActor."""
         self._flushed = threading.Event()
         self.chance = random.Random()  # noqa: S311  # jitter, not a secret
+        """What jitter is drawn from."""
         self._started_at = 0.0
         self.upkeep = Upkeep(
             self.clock,
