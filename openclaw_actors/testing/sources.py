@@ -157,8 +157,9 @@ class ScriptedSources:
     def _answer(self, read: WaitingRead, value: object, error: str | None, failure: Failure) -> None:
         if read in self._reads:
             self._reads.remove(read)
-            started_at = read.submitted_at if read.begun_at is None else read.begun_at
-            outcome = ReadOutcome(read.job.source, value, error, failure, started_at, self._clock.monotonic())
+            now = self._clock.monotonic()
+            started_at = now if read.begun_at is None else read.begun_at  # before its step it waits for a reader
+            outcome = ReadOutcome(read.job.source, value, error, failure, started_at, now)
             read.job.deliver(outcome)
             if failure is Failure.OVERRAN and read.job.late is not None:  # it comes back in a later step
                 late = msgspec.structs.replace(read.job, deliver=read.job.late, late=None, deadline_s=inf)

@@ -30,6 +30,7 @@ class FileActs(ActorActs):
         if key % 4:
             profiles[f"{what}__work"] = api_key(what, f"{who}{key % 4}")
         self.profiles[who] = profiles
+        self._forget_refused(provider=what)
         self._write_store(who)
         return f"{who}'s store {'has another' if key % 4 else 'loses its'} key of {what}"
 
@@ -58,6 +59,7 @@ class FileActs(ActorActs):
         before = path.stat()
         fresh = {name: api_key(str(one["provider"]), f"{who}{key % 4}") for name, one in profiles.items()}
         self.profiles[who] = fresh
+        self.refused.clear()
         hears, self.files.on_write = self.files.on_write, None
         self._write_store(who)
         self.files.on_write = hears
@@ -135,6 +137,7 @@ class FileActs(ActorActs):
         who = AGENTS[agent % 3]
         if not self.profiles[who]:
             return ""
+        self.refused.clear()
         for key in range(5):
             self.profiles[who] = {
                 name: api_key(str(one["provider"]), f"{who}{key % 3}")

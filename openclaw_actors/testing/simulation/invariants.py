@@ -179,8 +179,10 @@ class Invariants:
 
     def _has_last_good(self, auth: AgentAuth) -> bool:
         """Tell whether these answers were made of things that were all read well once."""
+        facts, config = self._supervisor.runtime.remembered.facts, self._supervisor.runtime.config()
+        stores = {f"store:{auth.agent_dir}", f"store:{config.main_store if config is not None else ''}"}
         is_of_its_dir = auth.view.own in ("", auth.agent_dir)
-        return is_of_its_dir and not auth.view.unread and self._supervisor.runtime.remembered.facts.keys() >= LOGINS
+        return is_of_its_dir and not auth.view.unread and facts.keys() >= LOGINS | stores
 
     def _look_at_changes(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
         before = self._shown.get(auth.agent_id)
