@@ -28,10 +28,13 @@ class EmbedderActs(WorldState):
         provider = CUSTOM if what.startswith("config:") else what.partition(":")[0]
         verdict = self.supervisor.verdict(provider, agent_id=who)
         digest = self.digest(who, what)
-        if self.supervisor.clock.monotonic() - self._used_at < _TAKEN_IN_S:
-            pass  # what was used meanwhile may not have been read yet, and is newer than what was refused before
+        now_s, now_ms = self.supervisor.clock.monotonic(), int(self.supervisor.clock.epoch() * 1000)
+        replaced = [one.at_ms for one in self.supervisor.runtime.remembered.replaced.values()]
+        if now_s - self._used_at < _TAKEN_IN_S or now_ms in replaced:
+            pass  # what was used, or replaced, at this moment may be newer than the refusal
         elif why in PROVE_BAD and verdict.evidence is not None and verdict.evidence.id == what and not verdict.has_auth:
-            self.refused[who, provider, what] = (digest or b"", self.supervisor.clock.monotonic() + REFUSED_S)
+            ends_s = (verdict.valid_until or float("inf")) - self.supervisor.clock.epoch()
+            self.refused[who, provider, what] = (digest or b"", now_s + min(REFUSED_S, ends_s))
         return f"{who} reports {what}: {why}"
 
     def _do_report_success(self, agent: int, profile: int, _c: int) -> str:

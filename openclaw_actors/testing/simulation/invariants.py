@@ -298,9 +298,8 @@ class Invariants:
                 stats = {}
             written = stats.get(key.evidence_id, {})
             newest_ms = max(written.get("lastUsed", 0), written.get("lastFailureAt", 0))
-            _promise(
-                newest_ms >= entry.observed_ms, f"what was reported is written: {key.evidence_id} of {agent} is not"
-            )
+            known_ms = max(entry.windows.last_used or 0, entry.windows.last_failure_at or 0)
+            _promise(newest_ms >= known_ms, f"what was reported is written: {key.evidence_id} of {agent} is not")
             most = world.failures[key.evidence_id]
             _promise(written.get("errorCount", 0) <= most, f"no failure is written twice: {key.evidence_id} of {agent}")
 
