@@ -9,63 +9,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-import msgspec
-
 from openclaw_actors.clock import Clock
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import Failure, ReadJob, ReadOutcome, attempt, describe_error, places
 from openclaw_actors.reading.pace import Pace, pace_of_this_thread
+from openclaw_actors.reading.worker import ReaderStats, Worker
 
 IDLE_S = 5.0
 """Seconds after which an idle worker ends; the last one stays."""
-
-
-class ReaderStats(msgspec.Struct, frozen=True):
-    """What a reader pool is doing (the first five) and has done (the rest, which only grow)."""
-
-    threads: int
-    """Workers alive, abandoned ones not counted."""
-    running: int
-    """Workers that hold the right to compute: 0 or 1, a little more while blocked ones come back."""
-    blocked: int
-    """Workers whose read has taken longer than the stall time."""
-    abandoned: int
-    """Threads whose read overran and hasn't come back."""
-    pending: int
-    """Jobs that wait."""
-    finished: int
-    """Reads that returned in time."""
-    failed: int
-    """Reads that raised in time."""
-    overran: int
-    """Reads given up at their deadline."""
-    quarantined: int
-    """Jobs refused because reads of their source hang."""
-    late: int
-    """Results that came after the deadline."""
-    dropped: int
-    """Jobs dropped, and results not delivered, because of `stop`."""
-
-
-class _Worker:
-    """One pool thread and the read that it is on; all fields belong to the pool's lock."""
-
-    __slots__ = ("abandoned", "blocked", "gate", "granted", "job", "pace", "started_at", "thread")
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self.gate = threading.Condition(lock)
-        self.granted = True  # holds the right to run
-        self.blocked = False
-        self.abandoned = False
-        self.job: ReadJob | None = None
-        self.started_at = 0.0
-        self.thread: threading.Thread | None = None
-        self.pace: Pace | None = None
-
-
-def _ended(worker: _Worker) -> bool:
-    thread = worker.thread
-    return thread is not None and thread.ident is not None and not thread.is_alive()
 
 
 class ReaderPool:
@@ -100,10 +51,10 @@ class ReaderPool:
         self._pending: deque[ReadJob] = deque()
         self._parked: dict[str, deque[ReadJob]] = {}  # jobs of sources that have all the threads they may have
         self._answers: deque[tuple[ReadJob, ReadOutcome]] = deque()  # for the monitor to deliver
-        self._workers: set[_Worker] = set()  # everyone, dead threads are swept at the next launch
-        self._busy: set[_Worker] = set()
-        self._lost: set[_Worker] = set()
-        self._idle: list[_Worker] = []
+        self._workers: set[Worker] = set()  # everyone, dead threads are swept at the next launch
+        self._busy: set[Worker] = set()
+        self._lost: set[Worker] = set()
+        self._idle: list[Worker] = []
         self._live = 0
         self._running = 0
         self._on_source: Counter[str] = Counter()  # threads by source, abandoned ones included
@@ -168,7 +119,7 @@ class ReaderPool:
 
     # the workers
 
-    def _work(self, worker: _Worker) -> None:
+    def _work(self, worker: Worker) -> None:
         pace = worker.pace = pace_of_this_thread()
         goes_on = True
         while goes_on:
@@ -182,7 +133,7 @@ class ReaderPool:
             finally:
                 pace.leave_turn()
 
-    def _do_next(self, worker: _Worker, pace: Pace) -> bool:
+    def _do_next(self, worker: Worker, pace: Pace) -> bool:
         """Do one job, when there is one, and tell whether the worker goes on."""
         job = self._next_job(worker, pace)
         if job is None:
@@ -198,7 +149,7 @@ class ReaderPool:
         pace.breathe()
         return True
 
-    def _break_off(self, worker: _Worker) -> None:
+    def _break_off(self, worker: Worker) -> None:
         """Answer the read that a worker was on, and have it ask for the next one like any other."""
         with self._lock:
             if worker in self._idle:
@@ -211,7 +162,7 @@ class ReaderPool:
             if outcome is not None:
                 self._deliver(job.late if worker.abandoned else job.deliver, outcome)
 
-    def _next_job(self, worker: _Worker, pace: Pace) -> ReadJob | None:
+    def _next_job(self, worker: Worker, pace: Pace) -> ReadJob | None:
         with self._lock:
             while not self._stopping:
                 if worker.granted:
@@ -241,13 +192,13 @@ class ReaderPool:
             self._parked.setdefault(job.source, deque()).append(job)
         return None
 
-    def _begin(self, worker: _Worker, job: ReadJob) -> None:
+    def _begin(self, worker: Worker, job: ReadJob) -> None:
         worker.job = job
         worker.started_at = math.inf  # until it has its turn: whoever waits for that doesn't wait for a source
         self._busy.add(worker)
         self._on_source[job.source] += 1
 
-    def _set_clock(self, worker: _Worker) -> None:
+    def _set_clock(self, worker: Worker) -> None:
         with self._lock:
             job = worker.job
             assert job is not None
@@ -256,7 +207,7 @@ class ReaderPool:
             if self._watch_at is None or look_at < self._watch_at:
                 self._watch.notify()
 
-    def _finish(self, worker: _Worker, value: object, error: str | None, failure: Failure) -> ReadOutcome | None:
+    def _finish(self, worker: Worker, value: object, error: str | None, failure: Failure) -> ReadOutcome | None:
         with self._lock:
             job = worker.job
             assert job is not None
@@ -290,7 +241,7 @@ class ReaderPool:
         self._launch(recruit)
         return outcome
 
-    def _grant(self) -> _Worker | None:
+    def _grant(self) -> Worker | None:
         """Hand out the right to run if nobody has it and jobs wait; return a worker whose thread must be launched."""
         if self._running or not self._pending or self._stopping:
             return None
@@ -300,21 +251,21 @@ class ReaderPool:
             called.granted = True
             called.gate.notify()
         elif self._live < self._capacity():
-            worker = _Worker(self._lock)
+            worker = Worker(self._lock)
             self._live += 1
         else:
             return None
         self._running += 1
         return worker
 
-    def _launch(self, worker: _Worker | None) -> None:
+    def _launch(self, worker: Worker | None) -> None:
         """Start a worker's thread; without the lock, since a start waits for the new thread to get the interpreter."""
         if worker is None:
             return
         name = f"openclaw-reader-{next(self._numbers)}"
         worker.thread = threading.Thread(target=self._work, args=(worker,), name=name, daemon=True)
         with self._lock:
-            self._workers = {known for known in self._workers if not _ended(known)} | {worker}
+            self._workers = {known for known in self._workers if not known.has_ended} | {worker}
         try:
             worker.thread.start()
         except RuntimeError:  # the system has no thread left for us
@@ -416,12 +367,12 @@ class ReaderPool:
             wake_at = look_at if wake_at is None else min(wake_at, look_at)
         return wake_at
 
-    def _yield_right(self, worker: _Worker) -> None:
+    def _yield_right(self, worker: Worker) -> None:
         if worker.granted:
             worker.granted = False
             self._running -= 1
 
-    def _abandon(self, worker: _Worker, job: ReadJob) -> None:
+    def _abandon(self, worker: Worker, job: ReadJob) -> None:
         self._yield_right(worker)
         worker.abandoned = True
         if worker.pace is not None:
