@@ -123,12 +123,12 @@ class Roster:
         return record
 
     def _settle(self, record: AgentRecord) -> None:
-        for source in {record.own, self.main}:
+        for source in dict.fromkeys((record.own, self.main)):
             known = self._desk.board.record(source)
             known.users = with_member(known.users, record.config.id)
 
     def _release(self, record: AgentRecord) -> None:
-        for source in {record.own, self.main}:
+        for source in dict.fromkeys((record.own, self.main)):
             known = self._desk.board.record(source)
             known.users = without_member(known.users, record.config.id)
             if not known.users:

@@ -236,6 +236,9 @@ class WarmerActor(BaseActor):
 
     @handles(ReportAnswered)
     def _on_report_answered(self, message: ReportAnswered) -> None:
+        if self._facts.index is None and self._early.has_reports:
+            self._early.keep(message)
+            return
         key, entry = message.key, message.entry
         if key is not None and entry is not None:
             known = self._facts.ledger.get(key)
@@ -391,6 +394,8 @@ class WarmerActor(BaseActor):
         if self._facts.index is not None:
             for report in self._early.take_reports():
                 self._on_ledger_changed(report)
+            for answered in self._early.take_answered():
+                self._on_report_answered(answered)
 
     def _on_warm_finished(self, report: WarmReport) -> None:
         if report.source and not report.changed:

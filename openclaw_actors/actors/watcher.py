@@ -308,7 +308,7 @@ class WatcherActor(BaseActor):
         everything = tuple(self._sources_of) if self._is_lost else None
         added, removed = self._added, self._removed
         self._added, self._removed, self._is_lost = set(), set(), False
-        fresh = {source: self._stamps[source] for source in self._unchecked}
+        fresh = {source: self._stamps[source] for source in sorted(self._unchecked)}
         self._compared |= fresh
         self._checking, self._unchecked = self._unchecked, set()
         self._is_making_good = self._events_lost != ""
