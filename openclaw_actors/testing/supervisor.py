@@ -94,7 +94,9 @@ class SteppedSupervisor(Events):
         """Start the actors; nothing has moved yet."""
         if not self._started:
             self._started = True
-            self.runtime.begin(lambda: HomeReader(self.files.path, env=self._env, digester=Digester(_KEY)))
+            # the folder that the tests run in has no say: a `.env` there is somebody else's
+            cwd = str(self.files.user)
+            self.runtime.begin(lambda: HomeReader(self.files.path, env=self._env, digester=Digester(_KEY), cwd=cwd))
         return self
 
     def warm(self) -> Self:

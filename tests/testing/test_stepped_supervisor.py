@@ -188,6 +188,17 @@ def test_a_stopped_one_says_so(stepped_supervisor: SteppedSupervisor, openclaw_h
         supervisor.recheck()
 
 
+def test_the_folder_that_the_tests_run_in_has_no_say(
+    stepped_supervisor: SteppedSupervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `.env` of the embedder's own project gives no agent a credential."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".env").write_text("GROQ_API_KEY=canary-of-the-project-51c0\n")
+    monkeypatch.chdir(project)
+    assert stepped_supervisor.warm().verdict("groq").state == "missing"
+
+
 def test_slices_of_a_sweep_are_steps(make_stepped_supervisor: MakeSteppedSupervisor, openclaw_home: HomeFiles) -> None:
     """Settings hold here as in production."""
     from openclaw_actors.settings import Settings

@@ -54,7 +54,7 @@ class EmbedderActs(WorldState):
             return f"{who} can't log out of {what}: {type(error).__name__}"
         finally:
             self._look_at_stores()
-            for agent_dir in {profile.store for profile in auth.profiles} | {auth.agent_dir}:
+            for agent_dir in sorted({auth.agent_dir, *(profile.store for profile in auth.profiles)}):
                 if agent_dir:
                     self._happened(Path(agent_dir) / "auth-profiles.json")
         return f"{who} logs out of {what}"
