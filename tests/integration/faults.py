@@ -80,14 +80,28 @@ def holds_for(seconds: float, predicate: Callable[[], bool]) -> bool:
 
 
 def thread_named(name: str) -> threading.Thread | None:
-    """Return a thread that is alive."""
-    return next((one for one in threading.enumerate() if one.name == name and one.is_alive()), None)
+    """Return the one thread of a name that is alive; two would be somebody's leak."""
+    found = [one for one in threading.enumerate() if one.name == name and one.is_alive()]
+    assert len(found) < 2, found
+    return found[0] if found else None
 
 
 def throw_exit_at(thread: threading.Thread) -> None:
     """Have a SystemExit come up in another thread at its next bytecode; it ends without a word then."""
     assert thread.ident is not None
     assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)) == 1
+
+
+def has_inotify_watch(folder: Path) -> bool:
+    """Wait until the kernel watches a folder for this process: events come only then. What changed before is found by
+    comparison, and wakes no thread.
+    """
+    mark = f"ino:{folder.stat().st_ino:x} "
+
+    def is_listed() -> bool:
+        return any(mark in Path(f"/proc/self/fdinfo/{number}").read_text() for number in inotify_descriptors())
+
+    return eventually(is_listed)
 
 
 def inotify_descriptors() -> set[int]:
