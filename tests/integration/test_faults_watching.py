@@ -157,7 +157,8 @@ def test_an_overflow_loses_nothing(
     if limit > 70_000:
         pytest.skip("too long a queue to fill")
     supervisor = supervise(small, **QUICK)
-    assert watched(supervisor) and has_inotify_watch(small.agent_dir())
+    assert watched(supervisor)
+    assert has_inotify_watch(small.agent_dir())
     since = condition(supervisor, "Watching").since
     (watcher,) = watchers
     with watcher._lock:  # what the reader takes for each event: it reads no more than one buffer
@@ -248,7 +249,8 @@ def test_the_death_of_the_thread_that_hears_events_is_made_good(
     """
     before = inotify_descriptors()
     supervisor = supervise(small, **QUICK)
-    assert watched(supervisor) and has_inotify_watch(small.agent_dir())
+    assert watched(supervisor)
+    assert has_inotify_watch(small.agent_dir())
     since = condition(supervisor, "Watching").since
     for round_, provider in enumerate(("zai", "groq")):
         first = thread_named(READER)
@@ -258,7 +260,8 @@ def test_the_death_of_the_thread_that_hears_events_is_made_good(
         first.join(5.0)
         assert not first.is_alive()
         assert eventually(lambda: condition(supervisor, "Watching").since > since), round_  # noqa: B023
-        assert watched(supervisor) and has_inotify_watch(small.agent_dir())
+        assert watched(supervisor)
+        assert has_inotify_watch(small.agent_dir())
         since = condition(supervisor, "Watching").since
         assert condition(supervisor, "Watching").reason == "inotify"
         assert thread_named(READER) not in (None, first)
@@ -280,7 +283,8 @@ def test_while_no_thread_hears_events_the_health_says_so(
 
     before = inotify_descriptors()
     supervisor = supervise(small, **QUICK)
-    assert watched(supervisor) and has_inotify_watch(small.agent_dir())
+    assert watched(supervisor)
+    assert has_inotify_watch(small.agent_dir())
     with monkeypatch.context() as patch:
         patch.setattr(inotify, "Descriptor", refused)
         _throw_exit(before)
@@ -316,7 +320,8 @@ def test_a_watcher_without_any_thread_is_found_by_the_resync(
     (That they end without a word is injected: an ending thread says so.)
     """
     supervisor = supervise(small, resync_interval_s=0.5, **QUICK)
-    assert watched(supervisor) and has_inotify_watch(small.agent_dir())
+    assert watched(supervisor)
+    assert has_inotify_watch(small.agent_dir())
     (dead,) = watchers
     dead._fd._ended = lambda _fd: None
     _throw_exit(set())
