@@ -177,6 +177,8 @@ class SweepFinished(Message, frozen=True, kw_only=True):
     providers: tuple[ProviderId, ...] | None
     """What was swept; None for all."""
     checks: int
+    serial: int = 0
+    """Which sweep it was: one that was cancelled as it ended may have been asked for again."""
 
 
 class LedgerChanged(Message, frozen=True, kw_only=True):

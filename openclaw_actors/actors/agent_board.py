@@ -45,8 +45,9 @@ class RunningSweep:
     scopes: list[DirtyScope]
     """What it answers; they become dirty again when it is cancelled."""
     evaluation: Evaluation
-    """What it folds. It tells this sweep's result from that of an earlier one with the same generation."""
+    """What it folds."""
     serial: int = 0
+    """Tells its result from that of an earlier sweep."""
     overtaken: set[ProviderId] = field(default_factory=set)
     """Cells that were patched since it began: they show something newer than it can know."""
     newer_view: StoreView | None = None

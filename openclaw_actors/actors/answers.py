@@ -14,9 +14,10 @@ from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.tables import Tables
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.clock import Clock
-from openclaw_actors.ids import AgentId, ProviderId
+from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.messages import LedgerChanged, SweepFinished
 from openclaw_actors.prepared import PreparedMap
+from openclaw_actors.reading.pace import give_way
 
 
 class Answers:
@@ -94,6 +95,33 @@ class Answers:
             record.overtake(providers)
             concerned.append((record, providers))
         return concerned
+
+    def apply_all_reports(self, reason: str, cause_at: float, generation: Generation | None = None) -> None:
+        """Apply to all published cells what was reported, of whichever agents: a warmer that was started again may not
+        know yet whom the config has.
+        """
+        if not self._facts.ledger:
+            return
+        now = self._clock.epoch()
+        patched: dict[tuple[int, int], CellTable] = {}
+        for auth in list(self._map.agents.values()):
+            give_way()
+            same = (id(auth.table), id(auth.view))
+            table = patched.get(same)
+            if table is None:
+                table = patched[same] = self._tables.with_all_reports(auth.table, auth.view, now)
+            differing = tuple(auth.table.differing(table))
+            if differing:
+                self._publisher.publish(
+                    auth.agent,
+                    auth.view,
+                    table,
+                    generation=generation,
+                    providers=differing,
+                    stale=auth.stale,
+                    reason=reason,
+                    cause_at=cause_at,
+                )
 
     def that_use_decides(self, record: AgentRecord, used: frozenset[ProviderId]) -> frozenset[ProviderId]:
         """Return the providers whose answer may be another one because a credential of theirs was used."""

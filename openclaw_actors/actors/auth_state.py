@@ -96,6 +96,7 @@ class AuthStateActor(BaseActor):
                 evaluation=asked.evaluation,
                 providers=asked.providers,
                 checks=len(asked.evaluation.table()) if asked.providers is None else sweep.checks,
+                serial=asked.serial,
             )
         )
 

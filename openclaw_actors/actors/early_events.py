@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_actors.ids import Generation
-from openclaw_actors.messages import LedgerChanged, ReportAnswered, WarmScope
+from openclaw_actors.messages import LedgerChanged, WarmScope
 
 
 class EarlyEvents:
@@ -12,21 +12,13 @@ class EarlyEvents:
     def __init__(self) -> None:
         self._warms: list[WarmScope] = []
         self._reports: list[LedgerChanged] = []
-        self._answered: list[ReportAnswered] = []
 
-    def keep(self, event: WarmScope | LedgerChanged | ReportAnswered) -> None:
+    def keep(self, event: WarmScope | LedgerChanged) -> None:
         """Have an event wait."""
         if isinstance(event, WarmScope):
             self._warms.append(event)
-        elif isinstance(event, LedgerChanged):
-            self._reports.append(event)
         else:
-            self._answered.append(event)
-
-    @property
-    def has_reports(self) -> bool:
-        """Whether a report waits: one that changes nothing after it is answered after it."""
-        return bool(self._reports)
+            self._reports.append(event)
 
     def answers(self, generation: Generation) -> bool:
         """Tell whether the report of an attempt waits here, and will answer it."""
@@ -41,8 +33,3 @@ class EarlyEvents:
         """Hand out what was reported."""
         reports, self._reports = self._reports, []
         return reports
-
-    def take_answered(self) -> list[ReportAnswered]:
-        """Hand out the reports that change nothing."""
-        answered, self._answered = self._answered, []
-        return answered

@@ -20,12 +20,14 @@ class Replaced(msgspec.Struct, frozen=True, gc=False):
     failed_ms: int
     """The last failure that was known by then, epoch milliseconds."""
 
-    def follows(self, windows: Windows, now_ms: int) -> bool:
-        """Tell whether it came after the failures in some windows; by a clock that was set back since, too."""
+    def follows(self, windows: Windows) -> bool:
+        """Tell whether it came after the failures in some windows; by whatever clock they are dated."""
         failed_ms = windows.last_failure_at or 0
-        if self.at_ms > now_ms >= failed_ms:
-            return failed_ms == self.failed_ms
-        return failed_ms <= self.at_ms
+        return failed_ms <= self.at_ms or failed_ms == self.failed_ms
+
+    def is_over(self, windows: Windows, now_ms: int) -> bool:
+        """Tell whether there was another failure since the clock was set back: by the dates it would seem older."""
+        return self.at_ms > now_ms >= (windows.last_failure_at or 0) != self.failed_ms
 
 
 class Remembered:
@@ -79,7 +81,10 @@ class Remembered:
         usage = []
         for name, windows in facts.usage:
             known = self.replaced.get((source, name))
-            if known is not None and known.follows(windows, now_ms) and digests.get(name) != known.blamed:
+            if known is not None and known.is_over(windows, now_ms):
+                del self.replaced[source, name]
+                known = None
+            if known is not None and known.follows(windows) and digests.get(name) != known.blamed:
                 windows = _without_refusals(windows)
             usage.append((name, windows))
         return facts if tuple(usage) == facts.usage else msgspec.structs.replace(facts, usage=tuple(usage))

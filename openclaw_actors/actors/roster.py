@@ -71,8 +71,14 @@ class Roster:
         """Return the stores that some agents see."""
         return sorted({source for record in records for source in (record.own, self.main)})
 
-    def reconcile(self, config: ConfigFacts) -> RosterChange:
-        """Bring the agents in line with the config, and say what that changed."""
+    def reconcile(self, config: ConfigFacts, take_away: Callable[[AgentId], None]) -> RosterChange:
+        """Bring the agents in line with the config, and say what that changed.
+
+        Args:
+            config: The config.
+            take_away: Takes the published answers of an agent away that leaves. It is called before anything of that
+                agent is forgotten: should the warmer die in between, its answers don't outlive what they are made of.
+        """
         change = RosterChange()
         main = store_source(config.main_store)
         wanted = {agent.id: agent for agent in config.agents}
@@ -80,10 +86,10 @@ class Roster:
             # what an agent outside the config would inherit is still asked for (formats 5.2)
             wanted[MAIN_SHADOW] = AgentConfig(id=MAIN_SHADOW, agent_dir=config.main_store, workspace_dir="")
         if self.main not in ("", main):
-            change.retired.extend(self._retire(agent) for agent in list(self.agents))
+            change.retired.extend(self._retire(agent, take_away) for agent in list(self.agents))
         self.main = main
         self._facts.set_main(main)
-        change.retired.extend(self._retire(agent) for agent in list(self.agents) if agent not in wanted)
+        change.retired.extend(self._retire(agent, take_away) for agent in list(self.agents) if agent not in wanted)
         for agent in wanted.values():
             give_way()
             known = self.agents.get(agent.id)
@@ -116,7 +122,8 @@ class Roster:
         self._settle(record)
         return record
 
-    def _retire(self, agent_id: AgentId) -> AgentRecord:
+    def _retire(self, agent_id: AgentId, take_away: Callable[[AgentId], None]) -> AgentRecord:
+        take_away(agent_id)
         record = self.agents.pop(agent_id)
         self._release(record)
         self.stop(record)

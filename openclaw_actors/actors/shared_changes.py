@@ -115,9 +115,8 @@ class SharedChanges:
 
     def _reconcile(self, config: ConfigFacts, cause_at: float) -> None:
         """Bring the agents in line with the config, and warm those that are new or see another store."""
-        change = self._roster.reconcile(config)
+        change = self._roster.reconcile(config, lambda agent_id: self._publisher.retire(agent_id, cause_at))
         for gone in change.retired:
-            self._publisher.retire(gone.config.id, cause_at)
             self._sweeps.answered(gone.config.id, gone.wanted_generations())
         self._answers.retire_strangers(cause_at)
         for redescribed in change.redescribed:

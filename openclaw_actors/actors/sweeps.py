@@ -9,7 +9,6 @@ from openclaw_actors.actors.base import tell
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.actors.source_board import STORE_PREFIX, SourceBoard
 from openclaw_actors.actors.warm_book import WarmBook, WarmReport
-from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.clock import Clock
 from openclaw_actors.counters import Counters
 from openclaw_actors.ids import AgentId, Generation, ProviderId
@@ -122,7 +121,16 @@ class Sweeps:
             if providers is None and not record.swept and evaluation.is_complete:
                 # another agent has folded what this one is to see first: nothing is left for its actor
                 checks = len(evaluation.table())
-                done.append(_finished(record.config.id, generation, evaluation, checks))
+                done.append(
+                    SweepFinished(
+                        agent_id=record.config.id,
+                        generation=generation,
+                        evaluation=evaluation,
+                        providers=None,
+                        checks=checks,
+                        serial=self._serial,
+                    )
+                )
                 continue
             sweep = SweepAgent(
                 generation=generation,
@@ -140,7 +148,8 @@ class Sweeps:
         if (
             record is None
             or sweep is None
-            or (sweep.generation, sweep.evaluation) != (message.generation, message.evaluation)
+            # of an earlier warmer's sweeps, whose serials are ours too, none has folded this evaluation
+            or (sweep.serial, sweep.evaluation) != (message.serial, message.evaluation)
         ):
             self._counters.discarded_results += 1
             return None
@@ -166,7 +175,3 @@ class Sweeps:
         self._counters.warms += 1
         self._wants.retire(report.generation)
         self._on_finished(report)
-
-
-def _finished(agent_id: AgentId, generation: Generation, evaluation: Evaluation, checks: int) -> SweepFinished:
-    return SweepFinished(agent_id=agent_id, generation=generation, evaluation=evaluation, providers=None, checks=checks)

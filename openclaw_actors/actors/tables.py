@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator
 
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.auth.binding import candidates_of, depends_on, key_of, pinned
-from openclaw_actors.auth.cells import CellTable
+from openclaw_actors.auth.cells import CellTable, same_answer
 from openclaw_actors.auth.check import decide
 from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.auth.ledger import LedgerKey
-from openclaw_actors.auth.verdict import Cell
+from openclaw_actors.auth.verdict import Cell, State
 from openclaw_actors.home.stores.merge import StoreView
 from openclaw_actors.ids import ProviderId
 
@@ -93,6 +93,24 @@ class Tables:
         view = evaluation.view
         concerned = [cell for cell in table.own.values() if any(depends_on(cell, view, key) for key in newer)]
         cells = {cell.provider: self._decided(cell, view, now) for cell in concerned}
+        return table.replaced(cells) if cells else table
+
+    def with_all_reports(self, table: CellTable, view: StoreView, now: float) -> CellTable:
+        """Return a table with all that was reported, also before the config is known; the very table where that says
+        nothing new.
+        """
+        ledger = self._facts.ledger
+        if self._facts.index is not None and any(key.store is None for key in ledger):
+            table = table.on(self._facts.shared(now).shared)
+        names = {key.evidence_id for key in ledger}
+        concerned = {cell.provider: cell for name in names for cell in table.folded_from(name)}
+        cells: dict[ProviderId, Cell] = {}
+        for cell in concerned.values():
+            if cell.state is State.UNKNOWN or not self._is_reported(cell, view):
+                continue  # what can't be read may hold something better
+            found = self._decided(cell, view, now)
+            if not same_answer(cell, found):
+                cells[cell.provider] = found
         return table.replaced(cells) if cells else table
 
     def with_report(

@@ -19,6 +19,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pykka
 
 from openclaw_actors.actors.address import Address
@@ -175,8 +176,11 @@ class WarmerActor(BaseActor):
     @handles(BeginWarming)
     def _on_begin_warming(self, message: BeginWarming) -> None:
         now = self._clock.monotonic()
-        # what was reported while nobody was here to be told
+        # what was reported while nobody was here to be told: it shows at once, whether or not the config can be read
         self._facts.set_ledger(dict(self._ledger))
+        self._answers.apply_all_reports(message.reason, now)
+        for generation in message.answers:
+            self._events.report_published(generation)
         requires = {HOME: self._desk.want(HOME, now)}
         others = {*self._desk.login_sources, *self._desk.board.records} - {HOME}
         tickets = {source: self._desk.want(source, now) for source in sorted(others)}
@@ -236,13 +240,10 @@ class WarmerActor(BaseActor):
 
     @handles(ReportAnswered)
     def _on_report_answered(self, message: ReportAnswered) -> None:
-        if self._facts.index is None and self._early.has_reports:
-            self._early.keep(message)
-            return
         key, entry = message.key, message.entry
         if key is not None and entry is not None:
             known = self._facts.ledger.get(key)
-            if known is None or known.observed_ms < entry.observed_ms:  # a change may have overtaken it
+            if known is not None and known.windows == entry.windows:  # else a change has overtaken it
                 self._facts.set_report(key, entry)
         if self._early.answers(message.generation):
             return  # it is answered when its turn comes
@@ -384,6 +385,8 @@ class WarmerActor(BaseActor):
         if self._facts.index is None:
             self._early.keep(message)
             self._facts.set_report(message.key, message.entry)
+            self._answers.apply_all_reports(message.reason, message.cause_at, message.generation)
+            self._events.report_published(message.generation)
             return
         self._take_early_reports()
         self._advance(self._reports.take(message))
@@ -393,9 +396,8 @@ class WarmerActor(BaseActor):
         """Take the reports that waited for the config, before any newer one."""
         if self._facts.index is not None:
             for report in self._early.take_reports():
-                self._on_ledger_changed(report)
-            for answered in self._early.take_answered():
-                self._on_report_answered(answered)
+                newest = self._facts.ledger.get(report.key, report.entry)
+                self._on_ledger_changed(msgspec.structs.replace(report, entry=newest))
 
     def _on_warm_finished(self, report: WarmReport) -> None:
         if report.source and not report.changed:

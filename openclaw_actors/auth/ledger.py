@@ -67,10 +67,15 @@ def effective_windows(on_disk: Windows | None, entry: LedgerEntry | None, now_ms
 
     A report that has reached the disk is as old there as here, and then the disk counts: so whatever another process
     did since (a success, a cleared cooldown) is seen, and nothing has to remember what was written. What the disk dates
-    later than `now_ms` (epoch milliseconds) counts as undated.
+    later than `now_ms` (epoch milliseconds) counts as undated; when that time comes, it counts for no newer than a
+    report that was made with it known, and isn't written yet.
     """
     if entry is None:
         return on_disk
     if on_disk is None:
         return entry.windows
-    return entry.windows if entry.observed_ms > newest_time(on_disk, now_ms) else on_disk
+    ours, newest_ms = entry.windows, newest_time(on_disk, now_ms)
+    if entry.observed_ms > newest_ms:
+        return ours
+    is_known = newest_ms > entry.observed_ms and newest_ms == ours.last_used
+    return ours if is_known and on_disk.last_failure_at != ours.last_failure_at else on_disk

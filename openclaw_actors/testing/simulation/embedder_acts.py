@@ -27,14 +27,13 @@ class EmbedderActs(WorldState):
         self.supervisor.report_failure(what, why, agent_id=who)
         provider = CUSTOM if what.startswith("config:") else what.partition(":")[0]
         verdict = self.supervisor.verdict(provider, agent_id=who)
-        digest = self.digest(who, what)
         now_s, now_ms = self.supervisor.clock.monotonic(), int(self.supervisor.clock.epoch() * 1000)
         replaced = [one.at_ms for one in self.supervisor.runtime.remembered.replaced.values()]
         if now_s - self._used_at < _TAKEN_IN_S or now_ms in replaced or self.supervisor.snapshot(who).view.unread:
             pass  # what was used, or replaced, at this moment may be newer than the refusal; what is unread, better
         elif why in PROVE_BAD and verdict.evidence is not None and verdict.evidence.id == what and not verdict.has_auth:
             ends_s = (verdict.valid_until or float("inf")) - self.supervisor.clock.epoch()
-            self.refused[who, provider, what] = (digest or b"", now_s + min(REFUSED_S, ends_s))
+            self.refused[who, provider, what] = (self.secret(who, what), now_s + min(REFUSED_S, ends_s))
         return f"{who} reports {what}: {why}"
 
     def _do_report_success(self, agent: int, profile: int, _c: int) -> str:

@@ -95,6 +95,7 @@ class FileActs(ActorActs):
         return "the config's order is edited"
 
     def _do_edit_provider(self, key: int, _b: int, _c: int) -> str:
+        self._forget_refused(provider=CUSTOM)
         self.providers = {CUSTOM: {**custom(), "apiKey": f"canary-{CUSTOM}-{key % 3}-000"}} if key % 3 else {}
         self._write_config()
         return f"the config {'has' if key % 3 else 'loses'} a provider of its own"

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from openclaw_actors.actors.publisher import REMOVED, RETURNED
+from openclaw_actors.auth.ledger import LedgerKey, latest_time
 from openclaw_actors.auth.verdict import State, Verdict
 from openclaw_actors.changes import Change
+from openclaw_actors.home.facts import StoreFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.messages import CancelSweep, ResyncDue, SweepAgent
@@ -231,14 +233,14 @@ class Invariants:
 
     def _look_at_refused(self) -> None:
         now, refused = self._supervisor.clock.monotonic(), self._world.refused
-        for (agent, provider, profile), (digest, until) in list(refused.items()):
+        for (agent, provider, profile), (secret, until) in list(refused.items()):
             if now >= until:
                 del refused[agent, provider, profile]
                 continue
             verdict = self._supervisor.verdict(provider, agent_id=agent)
             counts = verdict.has_auth and verdict.evidence is not None and verdict.evidence.id == profile
             _promise(
-                not counts or self._world.digest(agent, profile) != digest,
+                not counts or self._world.secret(agent, profile) != secret,
                 f"what was refused stays hidden: {profile} of {agent} is {verdict.state} again",
             )
 
@@ -286,11 +288,10 @@ class Invariants:
 
     def _look_at_disk(self) -> None:
         """Hold what was reported against the stores: what is known of a stored secret is written by now."""
-        world = self._world
-        for key, entry in self._supervisor.runtime.ledger.items():
+        world, ledger = self._world, self._supervisor.runtime.ledger
+        for key, entry in ledger.items():
             agent = next((one for one in AGENTS if str(world.files.agent_dir(one)) == key.store), None)
-            name = key.evidence_id.replace(":", "__")
-            if agent is None or name not in (world.profiles[agent] or {}) or key.evidence_id in world.cleared:
+            if agent is None or not self._is_stored(key) or key.evidence_id in world.cleared:
                 continue
             try:
                 stats = msgspec.json.decode(world.files.usage_path(agent).read_bytes()).get("usageStats", {})
@@ -298,10 +299,23 @@ class Invariants:
                 stats = {}
             written = stats.get(key.evidence_id, {})
             newest_ms = max(written.get("lastUsed", 0), written.get("lastFailureAt", 0))
-            known_ms = max(entry.windows.last_used or 0, entry.windows.last_failure_at or 0)
+            known_ms = latest_time(entry.windows)
+            if world.coverage.done["set_clock"]:
+                # usage is written by name, whichever secret it is of, and what came last may have the earlier date
+                of_name = (
+                    of for one, of in ledger.items() if (one.store, one.evidence_id) == (key.store, key.evidence_id)
+                )
+                known_ms = min(latest_time(of.windows) for of in of_name)
             _promise(newest_ms >= known_ms, f"what was reported is written: {key.evidence_id} of {agent} is not")
             most = world.failures[key.evidence_id]
             _promise(written.get("errorCount", 0) <= most, f"no failure is written twice: {key.evidence_id} of {agent}")
+
+    def _is_stored(self, key: LedgerKey) -> bool:
+        """Tell whether a store holds this very secret still: usage is written by name, the newest secret's last."""
+        facts = self._supervisor.runtime.remembered.facts.get(f"store:{key.store}")
+        return isinstance(facts, StoreFacts) and any(
+            (one.outline.id, one.digest) == (key.evidence_id, key.digest) for one in facts.profiles
+        )
 
     def _look_at_edits(self) -> None:
         """Edit one credential, and then a config key that no answer depends on, as everything is calm."""

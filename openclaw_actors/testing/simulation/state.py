@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors.auth.binding import key_of
+from openclaw_actors.auth.ledger import LedgerKey
+from openclaw_actors.auth.reports import find_reported
 from openclaw_actors.ids import Generation
 from openclaw_actors.settings import Settings
 from openclaw_actors.testing.crashes import Crash
@@ -53,9 +56,9 @@ class WorldState:
         """Whether any were lost, or came to nothing, since everything was last looked at."""
         self._used_at = float("-inf")
         """When another process used a credential, monotonic seconds."""
-        self.refused: dict[tuple[str, str, str], tuple[bytes, float]] = {}
-        """(agent, provider, profile): the digest of a secret that must not count before so late (monotonic seconds),
-        unless something says so.
+        self.refused: dict[tuple[str, str, str], tuple[LedgerKey | None, float]] = {}
+        """(agent, provider, profile): the secret that must not count before so late (monotonic seconds), unless
+        something says so.
         """
         self.failures: Counter[str] = Counter()
         """How often each profile failed, here and elsewhere, whoever's it was."""
@@ -80,10 +83,11 @@ class WorldState:
             if all(wanted in (None, of) for wanted, of in zip((agent, provider, profile), key, strict=True)):
                 del self.refused[key]
 
-    def digest(self, agent: str, profile: str) -> bytes | None:
-        """Return the digest of the secret that an agent is shown in a profile."""
-        view = self.supervisor.snapshot(agent).view
-        return next((one.digest for one in view.profiles if one.outline.id == profile), None)
+    def secret(self, agent: str, profile: str) -> LedgerKey | None:
+        """Return what stands for the very secret that an agent's published answers were folded from."""
+        auth = self.supervisor.snapshot(agent)
+        found = find_reported(auth.table, auth.view, profile)
+        return key_of(found.candidate) if found is not None else None
 
     def _source(self, which: int) -> str:
         stores = [f"{kind}:{self.files.agent_dir(agent)}" for agent in AGENTS for kind in ("store", "usage")]
