@@ -200,8 +200,8 @@ class ReportAnswered(Message, frozen=True, kw_only=True):
     generation: Generation
     key: LedgerKey | None = None
     entry: LedgerEntry | None = None
-    """What is known of its secret when that was seen again: the same, as of a later time. An older success that another
-    process wrote, and that nobody here has read yet, doesn't count against it.
+    """What is known of its secret since: counted once more, or seen again later. An older success that another process
+    wrote, and that nobody here has read yet, doesn't count against it.
     """
 
 

@@ -14,7 +14,7 @@ from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.tables import Tables
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.clock import Clock
-from openclaw_actors.ids import AgentId, Generation, ProviderId
+from openclaw_actors.ids import Generation, ProviderId
 from openclaw_actors.messages import LedgerChanged, SweepFinished
 from openclaw_actors.prepared import PreparedMap
 from openclaw_actors.reading.pace import give_way
@@ -127,10 +127,6 @@ class Answers:
         """Return the providers whose answer may be another one because a credential of theirs was used."""
         auth = self._map.agents.get(record.config.id)
         return frozenset() if auth is None else frozenset(self._tables.that_use_decides(auth.table, auth.view, used))
-
-    def has(self, agent_id: AgentId) -> bool:
-        """Tell whether an agent is published."""
-        return agent_id in self._map.agents
 
     def patch(self, record: AgentRecord, changed: frozenset[ProviderId], cause_at: float) -> None:
         """Publish cells whose windows alone have changed: no check, no attempt of their own, and no publication where

@@ -86,6 +86,7 @@ class FailureListener(BaseActor):
         self._dispatcher = dispatcher
         self._map = prepared
         self._config = config
+        self._memory = memory
         self._ledger: LedgerBook = memory.ledger
         self._counters = counters
         self._failed = False
@@ -160,8 +161,7 @@ class FailureListener(BaseActor):
         if rests_alike and not was_set_back:
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
             self._usage.add(candidate, step, message)
-            self._ledger[key_of(candidate)] = LedgerEntry(windows, observed_ms)
-            self._warmer.tell(ReportAnswered(generation=message.generation))
+            self._answer(message.generation, key_of(candidate), windows, observed_ms)
             return
         self._usage.add(candidate, step, message)
         self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
@@ -273,8 +273,7 @@ class FailureListener(BaseActor):
         followed: bool = False,
     ) -> None:
         key = key_of(candidate)
-        entry = LedgerEntry(windows, observed_ms)
-        self._ledger[key] = entry
+        entry = self._enter(key, windows, observed_ms)
         prune(self._ledger, self._now_ms())
         self._warmer.tell(
             LedgerChanged(
@@ -289,8 +288,17 @@ class FailureListener(BaseActor):
         if entry is None or entry.observed_ms >= observed_ms:
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
-        self._ledger[key] = entry = LedgerEntry(entry.windows, observed_ms)
-        self._warmer.tell(ReportAnswered(generation=message.generation, key=key, entry=entry))
+        self._answer(message.generation, key, entry.windows, observed_ms)
+
+    def _answer(self, generation: Generation, key: LedgerKey, windows: Windows, observed_ms: int) -> None:
+        """Answer a report that changes nobody's answer, but what is known of its secret."""
+        entry = self._enter(key, windows, observed_ms)
+        self._warmer.tell(ReportAnswered(generation=generation, key=key, entry=entry))
+
+    def _enter(self, key: LedgerKey, windows: Windows, observed_ms: int) -> LedgerEntry:
+        self._memory.entries += 1
+        entry = self._ledger[key] = LedgerEntry(windows, observed_ms, self._memory.entries)
+        return entry
 
     def _known(self, candidate: Candidate) -> Windows | None:
         return effective_windows(candidate.windows, self._ledger.get(key_of(candidate)), self._now_ms())

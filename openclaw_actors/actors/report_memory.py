@@ -24,6 +24,8 @@ class ReportMemory:
 
     ledger: LedgerBook = field(default_factory=dict)
     """What is known of each secret."""
+    entries: int = 0
+    """How many entries the ledger has had."""
     unwritten: dict[StoreId, UnwrittenUsage] = field(default_factory=dict)
     """Usage that is not on disk yet, also what a write under way took. That write's result is told to whichever
     incarnation lives then, so none is done twice because of a death."""

@@ -107,10 +107,13 @@ class StoreChanges:
         for _ in range(min(_SLICE, len(self._behind))):
             agent_id, providers, only_used, cause_at = self._behind.popleft()
             record = self._roster.agents.get(agent_id)
-            if record is not None and record.running is not None and not self._answers.has(agent_id):
-                # there is nothing to patch yet, and the sweep that is under way began with what the store said before
-                self._sweeps.dirty_now([record], providers, _REASON, cause_at)
-            elif record is not None:
+            if record is None:
+                continue
+            if not record.swept:
+                # what is published, if anything, is of another store; a sweep under way began with what was read before
+                if record.running is not None:
+                    self._sweeps.dirty_now([record], providers, _REASON, cause_at)
+            else:
                 changed = self._answers.that_use_decides(record, providers) if only_used else providers
                 self._answers.patch(record, changed, cause_at)
         if self._behind and not self._goes_on:

@@ -243,7 +243,7 @@ class WarmerActor(BaseActor):
         key, entry = message.key, message.entry
         if key is not None and entry is not None:
             known = self._facts.ledger.get(key)
-            if known is not None and known.windows == entry.windows:  # else a change has overtaken it
+            if known is None or known.serial < entry.serial:  # else a change has overtaken it
                 self._facts.set_report(key, entry)
         if self._early.answers(message.generation):
             return  # it is answered when its turn comes

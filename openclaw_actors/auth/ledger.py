@@ -25,6 +25,10 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     windows: Windows
     observed_ms: int
     """When the latest report was observed, in epoch milliseconds."""
+    serial: int = 0
+    """Which entry of the ledger it is: of two the higher one is newer, whatever the clock said. 0 for what is expected
+    of a report that the ledger doesn't have yet.
+    """
 
 
 Ledger = Mapping[LedgerKey, LedgerEntry]

@@ -278,7 +278,7 @@ class Invariants:
         except OSError:
             document = {"version": 1}
         used_ms = int(supervisor.clock.epoch() * 1000)
-        document.setdefault("usageStats", {})["openai:work"] = {"lastUsed": used_ms}
+        document.setdefault("usageStats", {}).setdefault("openai:work", {})["lastUsed"] = used_ms
         self._world.files.replace(path, msgspec.json.encode(document).decode())
         supervisor.advance(_USE_S)
         after = supervisor.stats()
