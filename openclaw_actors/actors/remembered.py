@@ -59,7 +59,7 @@ class Remembered:
         old = self.facts.get(source)
         if not isinstance(old, StoreFacts):
             return
-        before, usage = {profile.id: profile.digest for profile in old.profiles}, dict(old.usage)
+        before, usage = {profile.id: profile.digest for profile in old.profiles}, dict(facts.usage)
         for profile in facts.profiles:
             digest = before.get(profile.id)
             if digest is None or profile.digest is None or digest == profile.digest:

@@ -9,7 +9,7 @@ import pytest
 from rig import MakeRig, Rig, api_key
 
 from openclaw_actors.actors.wakings import CLOCK_LOOK_S
-from openclaw_actors.messages import ClockDue, TimePassed
+from openclaw_actors.messages import ClockDue, LedgerChanged, ReportAnswered, TimePassed
 
 NOTICED_S = CLOCK_LOOK_S
 """Within how many seconds a jump of the wall clock is noticed."""
@@ -121,6 +121,59 @@ def test_a_failure_after_a_jump_back_counts(rig: Rig) -> None:
     assert states(rig, "openai") == ["rejected"]
     rig.advance(31.0)
     assert states(rig, "openai") == ["usable"]
+
+
+def test_a_change_that_overtakes_an_older_report_stays_though_its_clock_is_behind(make_rig: MakeRig) -> None:
+    """Which of two reports came last is told by their order, not by the times that they are dated with."""
+    rig = make_rig(*AGENTS)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.refuse(WORK, "auth")
+    rig.run_until_idle()
+    rig.advance(0.1)
+    rig.refuse(WORK, "auth")  # which changes nothing but when it was last seen
+    rig.clock.jump_epoch(-0.4)
+    rig.refuse(WORK, "billing")
+    for _ in range(2):
+        rig.dispatcher.step_actor("failure-listener")
+    assert rig.pending(ReportAnswered)
+    assert rig.pending(LedgerChanged)
+    rig.run_until_idle()
+    assert [type(message) for _, message in rig.history if isinstance(message, (ReportAnswered, LedgerChanged))] == [
+        LedgerChanged,
+        LedgerChanged,
+        ReportAnswered,
+    ], "a change overtakes"
+    rig.advance(60.0)
+    assert states(rig, "openai") == ["disabled"]
+
+
+def test_a_key_that_was_replaced_before_a_jump_back_is_not_blamed_for_what_befell_the_one_before_it(rig: Rig) -> None:
+    """It gets its chance, though by the clock its predecessor fails only tomorrow."""
+    rig.refuse(WORK, "auth_permanent")
+    rig.advance(1.0)
+    jump(rig, -DAY_S)
+    rig.files.write_profiles(openai__work=api_key("openai", "new"))
+    rig.touch(rig.store())
+    rig.advance(1.0)
+    assert states(rig, "openai") == ["usable"]
+
+
+def test_a_refusal_after_a_jump_back_is_the_replaced_keys_own(rig: Rig) -> None:
+    """A key that was replaced and then refused stays so when the time comes at which it was replaced, by the clock."""
+    rig.refuse(WORK, "auth_permanent")
+    rig.advance(1.0)
+    rig.files.write_profiles(openai__work=api_key("openai", "new"))
+    rig.touch(rig.store())
+    rig.advance(1.0)
+    assert states(rig, "openai") == ["usable"]
+    jump(rig, -40.0)
+    rig.refuse(WORK, "auth_permanent")
+    rig.advance(1.0)
+    for _ in range(4):
+        rig.touch_all()
+        assert states(rig, "openai") == ["rejected"]
+        rig.advance(20.0)
 
 
 # --------------------------------------------------------------------------------------------- there and back again

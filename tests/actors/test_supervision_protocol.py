@@ -12,6 +12,7 @@ import pytest
 from rig import CODEX, HOME_SOURCE, MakeRig, Rig, api_key, custom
 
 from openclaw_actors.actors import address, publisher
+from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.sweeps import Sweeps
 from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.errors import NoThreadError
@@ -150,6 +151,74 @@ def test_a_refusal_that_was_reported_to_a_dead_warmer_counts(rig: Rig) -> None:
     assert {rig.state("ops", provider) for provider in ("openai", "zai", "groq")} == {"rejected"}
     rig.advance(0.2)
     assert rig.open_generations() == ()
+
+
+@pytest.mark.parametrize("evidence", ["openai:work", "config:acme"])
+def test_what_was_reported_to_the_dead_shows_for_all_though_the_config_cannot_be_read(rig: Rig, evidence: str) -> None:
+    """A restarted warmer publishes what the ledger has before it reads anything, and what is reported next at once."""
+    rig.files.write_providers(acme=custom())
+    rig.touch(HOME_SOURCE)
+    provider = "openai" if evidence == "openai:work" else "acme"
+    listed = rig.models(agent_id="ops").rows
+    assert listed
+    changes: list[str] = []
+    rig.subscribe(lambda change: changes.append(f"{change.agent_id} {change.provider} {change.new.state}"))
+    kill(rig)
+    rig.refuse(evidence, agent_id="main")
+    rig.run_until_idle()
+    assert rig.state("ops", provider) == "usable", "nobody can publish it"
+    rig.sources.hold(HOME_SOURCE)
+    rig.look_after()
+    rig.advance(rig.settings.restart_max_s)
+    rig.look_after()
+    rig.run_until_idle()
+    assert rig.sources.waiting[HOME_SOURCE]
+    assert {agent: rig.auth(agent).verdict(provider).state for agent in ("main", "ops")} == dict.fromkeys(
+        ("main", "ops"), "rejected"
+    )
+    rig.refuse(evidence, "session_expired", agent_id="ops")
+    while rig.dispatcher.step():
+        assert rig.state("ops", provider) == "rejected", "a report that changes nothing takes nothing back"
+    rig.accept(evidence, agent_id="main")
+    rig.run_until_idle()
+    assert (rig.state("ops", provider), rig.state("main", provider)) == ("usable", "usable")
+    assert rig.models(agent_id="ops").rows == listed
+    rig.sources.release(HOME_SOURCE)
+    rig.run_until_idle()
+    rig.advance(0.2)
+    assert (rig.state("ops", provider), rig.state("main", provider)) == ("usable", "usable")
+    mine = [change for change in changes if f" {provider} " in change]
+    assert mine == [f"{agent} {provider} {state}" for state in ("rejected", "usable") for agent in ("main", "ops")]
+    assert rig.open_generations() == ()
+
+
+def test_a_death_while_agents_leave_keeps_no_answer_without_what_it_is_made_of(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that leaves is taken away before its store is forgotten: one that comes back is warmed, not unknown."""
+    release = Roster._release
+
+    def dies(roster: Roster, record: Any) -> None:
+        release(roster, record)
+        monkeypatch.setattr(Roster, "_release", release)
+        raise RuntimeError("dies here")
+
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.touch(rig.store("ops"))
+    monkeypatch.setattr(Roster, "_release", dies)
+    rig.files.write_agents("main")
+    rig.touch(HOME_SOURCE)
+    assert "warmer" not in rig.dispatcher.living
+    assert "ops" not in rig.published_agents
+    rig.files.write_agents("main", "ops")
+    rig.files.replace(rig.files.profiles_path("ops"), '{"profiles": {"op')
+    restart(rig)
+    rig.files.write_profiles("ops", zai__me=api_key("zai"))
+    rig.touch(rig.store("ops"))
+    rig.advance(1.0)
+    assert rig.state("ops", "zai") == "usable"
+    unknown = [auth for auth in rig.published if auth.agent_id == "ops" and auth.verdict("zai").state == "unknown"]
+    assert all(auth.view.unread for auth in unknown)
 
 
 def test_a_report_between_the_restart_and_the_new_address_is_not_lost(

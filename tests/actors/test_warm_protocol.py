@@ -193,6 +193,23 @@ def test_a_late_result_is_not_taken_for_that_of_the_sweep_that_replaced_it(make_
     assert rig.open_generations() == ()
 
 
+def test_a_sweep_that_ends_as_it_is_cancelled_is_done_once_more_and_no_more(make_rig: MakeRig) -> None:
+    """Its late result isn't taken for that of the one that was asked for in its place, by which a third would begin."""
+    rig = make_rig("main").warm()
+    rig.to_warmer(wanting(rig, Scope.everything()))
+    rig.step_until(lambda: rig.pending(SweepAgent))
+    rig.reload_config()
+    rig.dispatcher.step_actor("agent-main")
+    (late,) = rig.pending(SweepFinished)
+    rig.step_until(lambda: rig.pending(SweepAgent))
+    before = rig.stats()
+    rig.to_warmer(wanting(rig, Scope.everything()))
+    rig.to_warmer(late)
+    rig.run_until_idle()
+    assert [rig.since(before)[name] for name in ("sweeps", "discarded_results")] == [2, 1]
+    assert rig.open_generations() == ()
+
+
 def test_a_result_of_an_agent_that_left_is_discarded(make_rig: MakeRig) -> None:
     """What an agent's last sweep found is of no use once the config has dropped the agent."""
     rig = make_rig("main", "ops").warm()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from facts_builders import (
     BLANK,
@@ -157,6 +158,19 @@ def test_usage_from_the_future_does_not_outlive_a_report() -> None:
     future = Windows(disabled_until=disk.disabled_until, disabled_reason="billing", last_failure_at=NOW_MS + 1)
     assert effective_windows(future, report, NOW_MS) is report.windows
     assert effective_windows(future, report, NOW_MS + 1) is future
+
+
+def test_usage_from_the_future_counts_for_no_newer_than_a_report_that_knew_of_it() -> None:
+    """When its time has come it is still what the report was made on top of, unless the disk has that by then."""
+    used = Windows(last_used=NOW_MS + 1)
+    refused = msgspec.structs.replace(disabled("billing"), last_used=NOW_MS + 1, last_failure_at=NOW_MS)
+    report = LedgerEntry(refused, NOW_MS)
+    written = Windows(last_used=NOW_MS + 1, last_failure_at=NOW_MS)
+    for now_ms in (NOW_MS, NOW_MS + 1, NOW_MS + 1000):
+        assert effective_windows(used, report, now_ms) is report.windows
+    assert effective_windows(written, report, NOW_MS + 1) is written, "somebody has cleared it since"
+    later = Windows(last_used=NOW_MS + 2)
+    assert effective_windows(later, report, NOW_MS + 2) is later
 
 
 def test_a_ledger_that_is_too_long_loses_what_is_over_first() -> None:
