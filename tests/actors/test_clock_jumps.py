@@ -168,11 +168,11 @@ def test_a_refusal_after_a_jump_back_is_the_replaced_keys_own(rig: Rig) -> None:
     rig.advance(1.0)
     assert states(rig, "openai") == ["usable"]
     jump(rig, -40.0)
-    rig.refuse(WORK, "auth_permanent")
+    rig.refuse(WORK, "billing")
     rig.advance(1.0)
     for _ in range(4):
         rig.touch_all()
-        assert states(rig, "openai") == ["rejected"]
+        assert states(rig, "openai") == ["disabled"]
         rig.advance(20.0)
 
 
