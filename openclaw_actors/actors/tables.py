@@ -117,11 +117,15 @@ class Tables:
         self, table: CellTable, view: StoreView, key: LedgerKey, now: float
     ) -> tuple[CellTable, tuple[ProviderId, ...]]:
         """Return a table with one report applied, and the providers that it concerns."""
+        concerned = {cell.provider: cell for cell in table.folded() if depends_on(cell, view, key)}
         if key.store is None:
+            # what is shown may be of a config before this one, with another key in the place of the one reported
             table = table.on(self._facts.shared(now).shared)
-        concerned = [cell for cell in table.folded() if depends_on(cell, view, key)]
-        cells = {cell.provider: self._decided(cell, view, now) for cell in concerned if cell.provider in table.own}
-        return (table.replaced(cells) if cells else table), tuple(cell.provider for cell in concerned)
+            concerned |= {cell.provider: cell for cell in table.folded() if depends_on(cell, view, key)}
+        cells = {
+            provider: self._decided(cell, view, now) for provider, cell in concerned.items() if provider in table.own
+        }
+        return (table.replaced(cells) if cells else table), tuple(concerned)
 
     def _decided(self, cell: Cell, view: StoreView, now: float) -> Cell:
         index = self._facts.index
