@@ -109,6 +109,7 @@ class FileActs(ActorActs):
         if share % 16 == 0:
             self.configured.extend(_MANY)
         self.refused.clear()
+        self.moved.add("lab")
         self._write_config()
         names = [one if isinstance(one, str) else f"{one['id']} elsewhere" for one in self.configured]
         return f"the config has the agents {' '.join(names)}"

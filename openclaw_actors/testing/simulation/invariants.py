@@ -149,6 +149,8 @@ class Invariants:
             return
         if agent in self._shown and self._shown[agent].agent_dir != auth.agent_dir:
             self._known.discard(agent)
+        if agent in self._world.moved and not self._is_remembered(auth):
+            self._known.discard(agent)
         before, known = self._shown.get(agent), self._cells.get(agent, {})
         last = self._revisions.get(agent, 0)
         _promise(auth.revision >= last, f"revisions never go back: {agent} from {last} to {auth.revision}")
@@ -181,10 +183,12 @@ class Invariants:
 
     def _has_last_good(self, auth: AgentAuth) -> bool:
         """Tell whether these answers were made of things that were all read well once."""
+        return auth.view.own in ("", auth.agent_dir) and not auth.view.unread and self._is_remembered(auth)
+
+    def _is_remembered(self, auth: AgentAuth) -> bool:
         facts, config = self._supervisor.runtime.remembered.facts, self._supervisor.runtime.config()
         stores = {f"store:{auth.agent_dir}", f"store:{config.main_store if config is not None else ''}"}
-        is_of_its_dir = auth.view.own in ("", auth.agent_dir)
-        return is_of_its_dir and not auth.view.unread and facts.keys() >= LOGINS | stores
+        return facts.keys() >= LOGINS | stores
 
     def _look_at_changes(self, auth: AgentAuth, changes: tuple[Change, ...]) -> None:
         before = self._shown.get(auth.agent_id)

@@ -62,6 +62,9 @@ class WorldState:
         """
         self.failures: Counter[str] = Counter()
         """How often each profile failed, here and elsewhere, whoever's it was."""
+        self.moved: set[str] = set()
+        """Agents that the config has had elsewhere at times: what is known of a store is forgotten with its last agent.
+        """
         self.cleared: set[str] = set()
         """Profiles whose usage somebody else has replaced, or whose reports may have got lost with an actor."""
         self.coverage = Coverage()
