@@ -72,6 +72,10 @@ class Reading(msgspec.Struct, frozen=True):
     """What the reading depended on, existing or not; empty when a failed one doesn't say."""
     problem: str = ""
     """Why it can't be read; secret-free."""
+    look_again_s: float = 0.0
+    """In how many seconds to read it again though no event may come: what was being written shows only when it is
+    committed. 0 when nothing was.
+    """
 
 
 # ---------------------------------------------------------------------------------------------------- to the

@@ -238,6 +238,8 @@ class ReadingDesk:
         record.gone_since = None
         new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
         self._watcher.tell(WatchSource(source=record.name, stamps=reading.stamps))
+        if reading.look_again_s:
+            self._read_later(record, reading.look_again_s)
         self._problems.show_permissions(record.name, new)
         if isinstance(new, HomeReading):
             record.there = frozenset(path for path, found in reading.stamps if found is not None)

