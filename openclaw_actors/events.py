@@ -182,7 +182,7 @@ class Events(Reads):
                     with self._usage_held(store, names) as forget:
                         timeout_s = self._settings.lock_timeout_s
                         gone = remove_profiles(store, names, also=is_meant, lock_timeout_s=timeout_s)
-                        forget((*names, *gone), self._runtime.clock.monotonic())
+                        forget((*names, *gone), self._runtime.wants.latest)
                 except (StoreUnreadableError, StoreReadOnlyError) as error:
                     if names:
                         raise
@@ -219,14 +219,14 @@ class Events(Reads):
         if owner is None:
             known = ", ".join(profile.id for profile in auth.profiles) or "none"
             raise StoreError(f"agent {auth.agent_id} sees no profile {profile_id!r}; it sees {known}")
-        asked_at = self._runtime.clock.monotonic()
+        newest = self._runtime.wants.latest
         with self._usage_held(StoreId(owner), (profile_id,)) as forget:
             write_usage(
                 owner,
                 {profile_id: lambda windows: None if windows is None else cleared(windows)},
                 lock_timeout_s=self._settings.lock_timeout_s,
             )
-            forget((profile_id,), asked_at)
+            forget((profile_id,), newest)
         providers = self._scope_of(auth.agent_id, profile_id).providers
         scope = Scope.product(self._who_see((StoreId(owner),)), providers)
         warm = self._make_warm(scope, "cooldown-cleared", Reread.STORES, cancels=True)
@@ -239,14 +239,14 @@ class Events(Reads):
     @contextlib.contextmanager
     def _usage_held(
         self, store: StoreId, profiles: Iterable[str]
-    ) -> Iterator[Callable[[Iterable[str], float], object]]:
-        """Have no usage of these profiles written meanwhile, and give what drops what was reported until some time
-        (monotonic seconds), for when it is sure that it is to be dropped: a change that fails loses no report.
+    ) -> Iterator[Callable[[Iterable[str], Generation], object]]:
+        """Have no usage of these profiles written meanwhile, and give what drops what was reported up to an attempt,
+        for when it is sure that it is to be dropped: a change that fails loses no report.
         """
         names, tell = tuple(profiles), self._runtime.listener.tell
         tell(HoldUsage(store=store, profiles=names))
         try:
-            yield lambda gone, until: tell(ForgetUsage(made_at=until, store=store, profiles=tuple(dict.fromkeys(gone))))
+            yield lambda gone, until: tell(ForgetUsage(until=until, store=store, profiles=tuple(dict.fromkeys(gone))))
         finally:
             tell(HoldUsage(store=store, profiles=names, over=True))
 

@@ -390,12 +390,12 @@ class HoldUsage(Message, frozen=True, kw_only=True):
 
 class ForgetUsage(Message, frozen=True, kw_only=True):
     """Profiles were removed or cleared: usage that waits for them is not to be written any more, nor what was reported
-    before that was asked for and is still to be taken in.
+    before that and is still to be taken in.
     """
 
     priority: ClassVar[bool] = True
-    made_at: float
-    """When it was asked for, monotonic seconds."""
+    until: Generation
+    """The newest attempt by then: reports of later ones count."""
     store: StoreId
     profiles: tuple[str, ...]
 

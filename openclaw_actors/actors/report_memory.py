@@ -29,8 +29,8 @@ class ReportMemory:
     unwritten: dict[StoreId, UnwrittenUsage] = field(default_factory=dict)
     """Usage that is not on disk yet, also what a write under way took. That write's result is told to whichever
     incarnation lives then, so none is done twice because of a death."""
-    forgotten: dict[tuple[StoreId, str], float] = field(default_factory=dict)
-    """Until when what was reported of a profile isn't to be written, monotonic seconds: it was removed then."""
+    forgotten: dict[tuple[StoreId, str], Generation] = field(default_factory=dict)
+    """Up to which attempt what was reported of a profile isn't to be written: it was removed or cleared then."""
     held: dict[tuple[StoreId, str], int] = field(default_factory=dict)
     """Profiles that are being removed or cleared, by how many at a time. Writing threads look, too."""
     early: deque[Report] = field(default_factory=deque)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from openclaw_actors.home.stores.windows import Windows
+from openclaw_actors.ids import Generation
 
 Step = Callable[[Windows | None], Windows | None]
 """What one report does to the usage stats that are on disk by then."""
 
-Reported = tuple[float, Step]
-"""A step and when it was reported, monotonic seconds."""
+Reported = tuple[Generation, Step]
+"""A step and the attempt that it was reported as."""
 
 _MOST_STEPS = 50
 """How many reports of one profile wait for a write; older ones hardly matter to what its windows are."""
@@ -39,9 +40,9 @@ class UnwrittenUsage:
     memory_only: bool = False
     """Whether the store is of a kind that isn't written: what is reported is not gathered until it is another."""
 
-    def add(self, profile: str, step: Step, reported_at: float) -> None:
+    def add(self, profile: str, step: Step, generation: Generation) -> None:
         """Take a step that is to be written."""
-        self.steps[profile] = [*self.steps.get(profile, ()), (reported_at, step)][-_MOST_STEPS:]
+        self.steps[profile] = [*self.steps.get(profile, ()), (generation, step)][-_MOST_STEPS:]
 
     def begin(self, held: Container[str]) -> tuple[dict[str, list[Step]], dict[str, str]]:
         """Hand out all that waits, but for the profiles that are held, for a write that begins."""
@@ -66,9 +67,9 @@ class UnwrittenUsage:
         """Give up what waits."""
         self.steps, self.last_good = {}, {}
 
-    def forget(self, profiles: tuple[str, ...], until: float) -> None:
-        """Drop what was reported of these profiles until then and waits, also for the case that the write under way
-        fails.
+    def forget(self, profiles: tuple[str, ...], until: Generation) -> None:
+        """Drop what was reported of these profiles up to an attempt and waits, also for the case that the write under
+        way fails.
         """
         for steps in (self.steps, self.written):
             for profile in profiles:

@@ -89,17 +89,17 @@ class UsageDesk:
         self, candidate: Candidate, step: Step, report: Report, *, last_good: tuple[str, str] | None = None
     ) -> None:
         """Have a report written, together with others of its store that come soon; the same one again is nothing."""
-        store, reported_at = candidate.store, report.cause_at
+        store = candidate.store
         if report.generation == self._last_added:
             return
         if store is None or candidate.evidence.source != "profile":
             return
-        if self._forgotten.get((store, candidate.evidence.id), -1.0) >= reported_at:
+        if self._forgotten.get((store, candidate.evidence.id), 0) >= report.generation:
             return
         waiting = self._waiting.setdefault(store, UnwrittenUsage())
         if waiting.memory_only:
             return
-        waiting.add(candidate.evidence.id, step, reported_at)
+        waiting.add(candidate.evidence.id, step, report.generation)
         self._last_added = report.generation
         if last_good is not None:
             waiting.last_good[last_good[0]] = last_good[1]
@@ -170,12 +170,12 @@ class UsageDesk:
         """Drop what waits for profiles that are being removed."""
         for name in message.profiles:
             self._forgotten.pop((message.store, name), None)
-            self._forgotten[message.store, name] = message.made_at
+            self._forgotten[message.store, name] = message.until
         while len(self._forgotten) > _MOST_FORGOTTEN:
             del self._forgotten[next(iter(self._forgotten))]  # the oldest: what was reported before it is long taken in
         waiting = self._waiting.get(message.store)
         if waiting is not None:
-            waiting.forget(message.profiles, message.made_at)
+            waiting.forget(message.profiles, message.until)
             if not waiting.steps and not waiting.writing and not waiting.memory_only:
                 waiting.problem = ""
                 self._show_persisted()
