@@ -137,6 +137,8 @@ class Answers:
             return
         providers = tuple(sorted(changed))
         evaluation = self._facts.evaluation(record.own, self._clock.epoch())
+        if auth.view.unread != evaluation.view.unread:
+            return  # what is published was made without a store that is read now: a sweep of all cells is on its way
         table = self._tables.patched(auth.table, evaluation, providers)
         record.overtake(providers, evaluation.view)
         if table is auth.table:

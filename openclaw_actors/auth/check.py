@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from openclaw_actors.auth.failures import ActiveWindow, Effect, active_windows, lapsed
-from openclaw_actors.auth.ledger import Ledger, LedgerKey, effective_windows, newest_time
+from openclaw_actors.auth.ledger import Ledger, LedgerKey, effective_windows, latest_time, newest_time
 from openclaw_actors.auth.shared import Memo, SharedIndex
 from openclaw_actors.auth.sources import cloud, config, environment, evidence_file, local, profiles, synthetic
 from openclaw_actors.auth.sources.keys import login_step
@@ -292,12 +292,18 @@ def _moment(ms: int) -> str:
 def _earliest(
     candidates: Iterable[Candidate], windows: Iterable[Windows | None], now: float, now_ms: int
 ) -> float | None:
-    """Return the next moment at which time alone changes the answer, of the provider or of one of its models."""
+    """Return the next moment at which time alone changes the answer, of the provider or of one of its models.
+
+    A time that a fast clock wrote is one: what it dates counts against reports when that time has come.
+    """
     earliest = math.inf
     for candidate, usage in zip(candidates, windows, strict=True):
         changes_at = candidate.changes_at
         if changes_at is not None and now < changes_at < earliest:
             earliest = changes_at
+        if candidate.windows is not None and latest_time(candidate.windows) > now_ms:
+            times = (candidate.windows.last_used or 0, candidate.windows.last_failure_at or 0)
+            earliest = min(earliest, *(time_ms / 1000 for time_ms in times if time_ms > now_ms))
         if usage is not None:
             for window in active_windows(usage, now_ms):
                 if window.effect is not Effect.NONE and window.until_ms / 1000 < earliest:

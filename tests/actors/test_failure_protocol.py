@@ -629,6 +629,33 @@ def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
     assert rig.state() == "rejected"
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_refused_key_of_the_config_stays_hidden_until_its_successor_shows(make_rig: MakeRig, seed: int) -> None:
+    """A report about a key that the config has just replaced finds nothing in the newest facts, but is about what shows."""
+    rig = make_rig("main", "ops", seed=seed)
+    rig.files.write_providers(acme=custom())
+    rig.warm()
+
+    def shown() -> tuple[bytes | None, str]:
+        cell = rig.auth("ops").table.get("acme")
+        assert cell is not None
+        return cell.candidates[0].digest, rig.state("ops", "acme")
+
+    first, _ = shown()
+    rig.files.write_providers(acme={**custom(), "apiKey": "canary-acme-second-1"})
+    rig.touch(HOME_SOURCE, run=False)
+    for _ in range(seed):
+        rig.dispatcher.step()
+    rig.refuse("config:acme", agent_id="ops")
+    is_reported = shown()[0] == first
+    while rig.dispatcher.step():
+        assert shown() != (first, "usable") or not is_reported
+    rig.advance(1.0)
+    digest, state = shown()
+    assert digest != first
+    assert state == ("usable" if is_reported else "rejected")
+
+
 def test_usage_of_a_store_that_is_gone_is_forgotten(rig: Rig) -> None:
     """What waits to be written into an agent dir that was removed is no trouble for ever."""
     shutil.rmtree(rig.files.agent_dir())

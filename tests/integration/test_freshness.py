@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import shutil
+import sqlite3
 import time
 
 import pytest
+from faults import holds_for
 from homes import (
     DATABASE,
     Home,
@@ -380,6 +384,41 @@ def test_a_commit_by_an_owner_who_keeps_the_database_open_is_seen(home: Home, su
             assert eventually(lambda: supervisor.has_auth(provider)), provider  # noqa: B023
     finally:
         owner.close()
+
+
+def test_a_commit_that_shows_only_after_its_event_is_seen(home: Home, supervise: Supervise) -> None:
+    """SQLite writes a commit into its log, which is the event, and lets readers see it when that is on the disk: until
+    then a reading finds what was before, and nothing tells of the end.
+
+    The log of another database stands in for the one that is being synced: with the commit, and an index without it.
+    """
+    home.write_config()
+    folder, elsewhere = home.agent_dir(), home.path.parent / "elsewhere"
+    twin = SqliteOwner(elsewhere)
+    twin.write({"openai:work": api_key("openai")})
+    folder.mkdir(parents=True)
+    for ending in ("", "-wal"):
+        shutil.copy(elsewhere / (DATABASE + ending), folder / (DATABASE + ending))
+    begun = (folder / f"{DATABASE}-wal").stat().st_size
+    reader = sqlite3.connect(folder / DATABASE)  # keeps the index as it is now
+    try:
+        reader.execute("SELECT * FROM auth_profile_store").fetchall()
+        supervisor = supervise(home)
+        assert supervisor.has_auth("openai")
+        twin.write({"zai:me": api_key("zai")})
+        frames = (elsewhere / f"{DATABASE}-wal").read_bytes()[begun:]
+        index = (elsewhere / f"{DATABASE}-shm").read_bytes()
+        reads = supervisor.stats().store_reads
+        with (folder / f"{DATABASE}-wal").open("ab") as log:
+            log.write(frames)
+        assert eventually(lambda: supervisor.stats().store_reads > reads)
+        assert holds_for(0.3, lambda: supervisor.has_auth("openai")), "what isn't committed doesn't show"
+        with (folder / f"{DATABASE}-shm").open("r+b") as shared, mmap.mmap(shared.fileno(), 0) as memory:
+            memory[: len(index)] = index
+        assert eventually(lambda: supervisor.has_auth("zai") and not supervisor.has_auth("openai"))
+    finally:
+        reader.close()
+        twin.close()
 
 
 def test_a_home_that_moves_from_json_to_sqlite_is_followed(small: Home, running: AuthSupervisor) -> None:

@@ -22,6 +22,7 @@ from facts_builders import (
     winner,
 )
 
+from openclaw_actors.auth.binding import key_of
 from openclaw_actors.auth.check import check, gather, shared_candidates
 from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, effective_windows, prune
 from openclaw_actors.auth.shared import SharedIndex
@@ -171,6 +172,15 @@ def test_usage_from_the_future_counts_for_no_newer_than_a_report_that_knew_of_it
     assert effective_windows(written, report, NOW_MS + 1) is written, "somebody has cleared it since"
     later = Windows(last_used=NOW_MS + 2)
     assert effective_windows(later, report, NOW_MS + 2) is later
+
+
+def test_a_time_that_is_still_to_come_is_one_at_which_the_answer_may_change() -> None:
+    """What a fast clock has dated counts when that has come, and somebody has to look then."""
+    view = store(api_key("groq:a"), usage={"groq:a": Windows(last_used=NOW_MS + 7000)})
+    (mine,) = cell_of("groq", index_of(), view).candidates
+    key = key_of(mine)
+    cell = cell_of("groq", index_of(), view, {key: LedgerEntry(resting("auth"), NOW_MS)})
+    assert (cell.state, cell.valid_until) == (State.REJECTED, (NOW_MS + 7000) / 1000)
 
 
 def test_a_ledger_that_is_too_long_loses_what_is_over_first() -> None:

@@ -9,7 +9,6 @@ from openclaw_actors.messages import (
     FlushUsage,
     ResyncDue,
 )
-from openclaw_actors.scope import Scope
 from openclaw_actors.testing.simulation.actor_acts import SOMETHING
 from openclaw_actors.testing.simulation.embedder_acts import EmbedderActs
 from openclaw_actors.testing.simulation.file_acts import FileActs
@@ -69,10 +68,6 @@ class World(FileActs, EmbedderActs, SourceActs):
             supervisor.runtime.warmer.tell(ResyncDue())
             supervisor.advance(2.0 * supervisor.settings.retry_max_s)
         supervisor.advance(_CALM_S)
-        if self.coverage.done["set_clock"]:
-            # what others wrote in the future counts when that has come, and only a sweep looks at it then
-            supervisor.invalidate(Scope.everything(), "the clock was set")
-            supervisor.advance(1.0)
 
     def finish(self) -> None:
         """Stop, as the supervisor does; the crash that waits may come in here, too."""
