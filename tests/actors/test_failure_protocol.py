@@ -631,7 +631,7 @@ def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_refused_key_of_the_config_stays_hidden_until_its_successor_shows(make_rig: MakeRig, seed: int) -> None:
-    """A report about a key that the config has just replaced finds nothing in the newest facts, but is about what shows."""
+    """A report of a key that the config has just replaced: no newer fact is about it, but what shows is."""
     rig = make_rig("main", "ops", seed=seed)
     rig.files.write_providers(acme=custom())
     rig.warm()
