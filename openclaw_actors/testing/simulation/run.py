@@ -15,8 +15,9 @@ from pathlib import Path
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error, places
 from openclaw_actors.testing.simulation.coverage import Coverage
-from openclaw_actors.testing.simulation.invariants import Invariants, Violation
+from openclaw_actors.testing.simulation.invariants import Invariants
 from openclaw_actors.testing.simulation.planted import planted
+from openclaw_actors.testing.simulation.promise import Violation
 from openclaw_actors.testing.simulation.script import Op, write_script
 from openclaw_actors.testing.simulation.world import World
 
