@@ -167,6 +167,7 @@ def test_a_storm_that_changes_nothing_costs_nothing(home: Home, supervise: Super
     path = home.profiles_path()
     supervisor = supervise(home)
     assert eventually(lambda: supervisor.health().condition("Watching") and settled(supervisor))
+    revisions = {agent: supervisor.snapshot(agent).revision for agent in ("main", "ops")}
     before, began = supervisor.stats(), time.monotonic()
     with ThreadPoolExecutor(1) as beside:
         storm = beside.submit(write_from_another_process, NOOPS, path, EVENTS // 4)
@@ -182,7 +183,8 @@ def test_a_storm_that_changes_nothing_costs_nothing(home: Home, supervise: Super
     assert (after.sweeps - before.sweeps, after.provider_checks - before.provider_checks) == (2, 2)
     assert after.store_reads - before.store_reads <= elapsed_s / HINT_INTERVAL_S + 3
     assert watch.overlapping == 0
-    assert after.publications - before.publications == 2
+    # beside these a reading that a rewrite overtook may be published as stale, and as fresh again
+    assert [supervisor.snapshot(agent).revision - revisions[agent] for agent in ("main", "ops")] == [1, 1]
 
 
 def test_a_storm_of_usage_costs_no_check(home: Home, supervise: Supervise, watch: Watch) -> None:
