@@ -438,11 +438,10 @@ def live_on_bind_mounts(folder: str) -> None:
         # replaced on the host: the mount holds the old file, until it is mounted anew
         replace_text(outside / "store", profiles_json({"mistral:me": api_key("mistral")}))
         assert holds_for(0.3, lambda: supervisor.has_auth("groq") and not supervisor.has_auth("mistral"))
-        subprocess.run(["umount", str(home.profiles_path())], check=True)
         _mount("--bind", outside / "store", home.profiles_path())
         assert eventually(lambda: supervisor.has_auth("mistral"))
         # the remedy
-        for path in (home.config_path, home.profiles_path()):
+        for path in (home.config_path, home.profiles_path(), home.profiles_path()):
             subprocess.run(["umount", str(path)], check=True)
         assert is_seen(home, supervisor, "openai")
         assert_recovered(supervisor, home)

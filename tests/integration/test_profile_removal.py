@@ -18,6 +18,7 @@ from stores import ID, KEY, bump, state_of
 from openclaw_actors.auth.failures import Windows
 from openclaw_actors.errors import StoreReadOnlyError, StoreUnreadableError
 from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
+from openclaw_actors.watching.stamp import stamp
 
 
 def write(agent: Path, change: Callable[[Windows | None], Windows | None], profile: str = ID, **more: Any) -> Any:
@@ -71,9 +72,9 @@ def test_logout_forgets_the_profile_in_the_older_layout_too(agent: Path) -> None
 
 def test_logout_of_nobody_writes_nothing(agent: Path) -> None:
     """An id that isn't there, and a store that isn't there, are no work."""
-    before = (agent / "auth-profiles.json").stat()
+    before = stamp(str(agent / "auth-profiles.json"))
     assert remove_profiles(str(agent), ["absent:x"], lock_timeout_s=5.0) == ()
-    assert (agent / "auth-profiles.json").stat() == before
+    assert stamp(str(agent / "auth-profiles.json")) == before
     (agent / "auth-profiles.json").unlink()
     assert remove_profiles(str(agent), [ID], lock_timeout_s=5.0) == ()
     assert os.listdir(agent) == []

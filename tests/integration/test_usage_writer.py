@@ -18,6 +18,7 @@ from stores import ID, bump, state_of
 from openclaw_actors.auth.failures import Windows, after_failure, after_success, cleared
 from openclaw_actors.errors import StoreReadOnlyError, StoreUnreadableError
 from openclaw_actors.home.stores.usage_writer import remove_profiles, write_usage
+from openclaw_actors.watching.stamp import stamp
 
 ROOT = Path(__file__).resolve().parents[2]
 T1, T2, T3 = 1_795_173_338_882, 1_795_173_338_906, 1_795_173_339_000
@@ -72,9 +73,9 @@ def test_two_failures_and_a_success_are_byte_for_byte_what_openclaw_writes(agent
 
 def test_a_first_failure_makes_the_state_and_touches_no_credentials(agent: Path) -> None:
     """Only auth-state.json appears; the profiles file keeps its inode, and no lock or temporary file stays."""
-    before = (agent / "auth-profiles.json").stat()
+    before = stamp(str(agent / "auth-profiles.json"))
     write(agent, failed("billing", T1))
-    assert (agent / "auth-profiles.json").stat() == before
+    assert stamp(str(agent / "auth-profiles.json")) == before
     assert sorted(os.listdir(agent)) == ["auth-profiles.json", "auth-state.json"]
 
 
@@ -88,15 +89,15 @@ def test_identical_stats_are_not_written_again(agent: Path) -> None:
     """The same failure in its window, and the same success, leave the inode; so does another writer's spacing."""
     write(agent, failed("billing", T1))
     path = agent / "auth-state.json"
-    before = path.stat()
+    before = stamp(str(path))
     again = write(agent, failed("billing", T2))
     assert (again.wrote, again.profiles) == (False, ())
     assert again.windows[0][1].last_failure_at == T1
-    assert path.stat() == before
+    assert stamp(str(path)) == before
     path.write_text(json.dumps(state_of(agent), indent=7))
-    before = path.stat()
+    before = stamp(str(path))
     assert not write(agent, lambda w: w, last_good={}).wrote
-    assert path.stat() == before
+    assert stamp(str(path)) == before
     assert not write_usage(str(agent), {}, lock_timeout_s=1.0).wrote
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from openclaw_actors.errors import StoreReadOnlyError
 from openclaw_actors.home.stores.atomic import encode_json, remove_file, replace_json
+from openclaw_actors.watching.stamp import stamp
 
 
 def names(directory: Path) -> list[str]:
@@ -60,9 +61,9 @@ def test_identical_bytes_are_not_written(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     path.write_text('{\n  "a": 1\n}\n')
     path.chmod(0o644)
-    before = path.stat()
+    before = stamp(str(path))
     assert not replace_json(str(path), {"a": 1})
-    assert path.stat() == before
+    assert stamp(str(path)) == before
     assert replace_json(str(path), {"a": 2})
     assert path.stat().st_ino != before.st_ino
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
