@@ -408,7 +408,7 @@ def _mount(*arguments: object) -> None:
 
 def live_on_bind_mounts(folder: str) -> None:
     """Live with config and store mounted as single files; runs in a mount namespace of its own."""
-    home, supervisor = _open_home(folder)
+    home, supervisor = _open_home(folder, resync_interval_s=5.0)
     outside = home.user / "host"
     outside.mkdir()
     for name, path in (("config", home.config_path), ("store", home.profiles_path())):
@@ -426,10 +426,10 @@ def live_on_bind_mounts(folder: str) -> None:
         assert supervisor.has_auth("openai")
         # written on the host, in place: no event in the container's directory
         (outside / "store").write_text(profiles_json({"zai:me": api_key("zai")}))
-        assert eventually(lambda: supervisor.has_auth("zai"))
+        assert eventually(lambda: supervisor.has_auth("zai"), 3.0)
         # and in the container
         home.profiles_path().write_text(profiles_json({"groq:me": api_key("groq")}))
-        assert eventually(lambda: supervisor.has_auth("groq"))
+        assert eventually(lambda: supervisor.has_auth("groq"), 3.0)
         config = home.config_path.read_text()
         home.config_path.write_text("{")
         assert_bad(supervisor, "ConfigValid", home.config_path)
@@ -438,10 +438,12 @@ def live_on_bind_mounts(folder: str) -> None:
         # replaced on the host: the mount holds the old file, until it is mounted anew
         replace_text(outside / "store", profiles_json({"mistral:me": api_key("mistral")}))
         assert holds_for(0.3, lambda: supervisor.has_auth("groq") and not supervisor.has_auth("mistral"))
+        subprocess.run(["umount", str(home.profiles_path())], check=True)
         _mount("--bind", outside / "store", home.profiles_path())
+        # by polling, or by the next resync if the file was taken for a mounted one no more in between
         assert eventually(lambda: supervisor.has_auth("mistral"))
         # the remedy
-        for path in (home.config_path, home.profiles_path(), home.profiles_path()):
+        for path in (home.config_path, home.profiles_path()):
             subprocess.run(["umount", str(path)], check=True)
         assert is_seen(home, supervisor, "openai")
         assert_recovered(supervisor, home)
