@@ -29,7 +29,8 @@ class EmbedderActs(WorldState):
         verdict = self.supervisor.verdict(provider, agent_id=who)
         now_s, now_ms = self.supervisor.clock.monotonic(), int(self.supervisor.clock.epoch() * 1000)
         replaced = [one.at_ms for one in self.supervisor.runtime.remembered.replaced.values()]
-        if now_s - self._used_at < _TAKEN_IN_S or now_ms in replaced or self.supervisor.snapshot(who).view.unread:
+        at_once = now_ms in replaced or self._accepted_at.get(what) == now_s
+        if at_once or now_s - self._used_at < _TAKEN_IN_S or self.supervisor.snapshot(who).view.unread:
             pass  # what was used, or replaced, at this moment may be newer than the refusal; what is unread, better
         elif why in PROVE_BAD and verdict.evidence is not None and verdict.evidence.id == what and not verdict.has_auth:
             ends_s = (verdict.valid_until or float("inf")) - self.supervisor.clock.epoch()
@@ -39,6 +40,7 @@ class EmbedderActs(WorldState):
     def _do_report_success(self, agent: int, profile: int, _c: int) -> str:
         who, what = AGENTS[agent % 3], REPORTED[profile % 4]
         self._forget_refused(profile=what)
+        self._accepted_at[what] = self.supervisor.clock.monotonic()
         self.supervisor.report_success(what, agent_id=who)
         return f"{who} reports {what}: success"
 

@@ -35,8 +35,8 @@ class Ending:
     def check(self) -> None:
         """Check all of that; the world goes on a little meanwhile."""
         self._compare_with_twin()
-        self._look_at_use()
         self._look_at_disk()
+        self._look_at_use()
         self._look_at_edits()
 
     def _compare_with_twin(self) -> None:

@@ -56,6 +56,8 @@ class WorldState:
         """Whether any were lost, or came to nothing, since everything was last looked at."""
         self._used_at = float("-inf")
         """When another process used a credential, monotonic seconds."""
+        self._accepted_at: dict[str, float] = {}
+        """When each profile was last reported to work, monotonic seconds."""
         self.refused: dict[tuple[str, str, str], tuple[LedgerKey | None, float]] = {}
         """(agent, provider, profile): the secret that must not count before so late (monotonic seconds), unless
         something says so.
