@@ -100,7 +100,7 @@ class Ending:
                 of_name = (
                     of for one, of in ledger.items() if (one.store, one.evidence_id) == (key.store, key.evidence_id)
                 )
-                known_ms = min(latest_time(of.windows) for of in of_name)
+                known_ms = min(of.windows.last_failure_at or of.windows.last_used or 0 for of in of_name)
             promise(newest_ms >= known_ms, f"what was reported is written: {key.evidence_id} of {agent} is not")
             most = world.failures[key.evidence_id]
             promise(written.get("errorCount", 0) <= most, f"no failure is written twice: {key.evidence_id} of {agent}")
