@@ -9,7 +9,7 @@ from functools import partial
 
 from openclaw_actors.auth.binding import key_of
 from openclaw_actors.auth.failures import after_success, cleared, normalise_reason
-from openclaw_actors.auth.ledger import LedgerEntry
+from openclaw_actors.auth.ledger import LedgerEntry, times_of
 from openclaw_actors.auth.reports import Reported, find_reported, proved_bad
 from openclaw_actors.errors import (
     ForkedError,
@@ -137,7 +137,8 @@ class Events(Reads):
             known = self._struck.over(self._runtime.ledger).get(key_of(found.candidate))
             if known is not None:
                 now_ms = int(report.observed_at * 1000)
-                entry = LedgerEntry(after_success(known.windows, now_ms), now_ms)
+                seen = times_of(found.candidate.windows)
+                entry = LedgerEntry(after_success(known.windows, now_ms), now_ms, seen=seen)
                 self._struck.expect((key_of(found.candidate), entry), report.generation)
         self._runtime.listener.tell(report)
         return report.generation

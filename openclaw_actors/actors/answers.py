@@ -4,7 +4,7 @@ itself is the publisher's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from openclaw_actors.actors.agent_board import AgentRecord, RunningSweep
 from openclaw_actors.actors.evaluations import Evaluations
@@ -13,6 +13,7 @@ from openclaw_actors.actors.reading_desk import ReadingDesk
 from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.tables import Tables
 from openclaw_actors.auth.cells import CellTable
+from openclaw_actors.auth.ledger import LedgerKey
 from openclaw_actors.clock import Clock
 from openclaw_actors.ids import Generation, ProviderId
 from openclaw_actors.messages import LedgerChanged, SweepFinished
@@ -96,20 +97,22 @@ class Answers:
             concerned.append((record, providers))
         return concerned
 
-    def apply_all_reports(self, reason: str, cause_at: float, generation: Generation | None = None) -> None:
-        """Apply to all published cells what was reported, of whichever agents: a warmer that was started again may not
-        know yet whom the config has.
+    def apply_reports(
+        self, keys: Set[LedgerKey], reason: str, cause_at: float, generation: Generation | None = None
+    ) -> None:
+        """Apply to all published cells what was reported of some secrets, of whichever agents: a warmer that was
+        started again may not know yet whom the config has.
         """
-        if not self._facts.ledger:
+        if not keys:
             return
-        now = self._clock.epoch()
+        now, names = self._clock.epoch(), {key.evidence_id for key in keys}
         patched: dict[tuple[int, int], CellTable] = {}
         for auth in list(self._map.agents.values()):
             give_way()
             same = (id(auth.table), id(auth.view))
             table = patched.get(same)
             if table is None:
-                table = patched[same] = self._tables.with_all_reports(auth.table, auth.view, now)
+                table = patched[same] = self._tables.with_reports(auth.table, auth.view, keys, names, now)
             differing = tuple(auth.table.differing(table))
             if differing:
                 self._publisher.publish(
@@ -128,6 +131,16 @@ class Answers:
         auth = self._map.agents.get(record.config.id)
         return frozenset() if auth is None else frozenset(self._tables.that_use_decides(auth.table, auth.view, used))
 
+    def is_of_its_stores(self, record: AgentRecord) -> bool:
+        """Tell whether an agent's published cells were made of the stores that it has now, all of them read; otherwise
+        a sweep of all cells is on its way.
+        """
+        auth = self._map.agents.get(record.config.id)
+        if auth is None or not record.swept:
+            return False
+        was_unread = auth.view.unread
+        return not was_unread or was_unread == self._facts.evaluation(record.own, self._clock.epoch()).view.unread
+
     def patch(self, record: AgentRecord, changed: frozenset[ProviderId], cause_at: float) -> None:
         """Publish cells whose windows alone have changed: no check, no attempt of their own, and no publication where
         no reader could tell the difference.
@@ -137,8 +150,6 @@ class Answers:
             return
         providers = tuple(sorted(changed))
         evaluation = self._facts.evaluation(record.own, self._clock.epoch())
-        if auth.view.unread != evaluation.view.unread:
-            return  # what is published was made without a store that is read now: a sweep of all cells is on its way
         table = self._tables.patched(auth.table, evaluation, providers)
         record.overtake(providers, evaluation.view)
         if table is auth.table:

@@ -39,7 +39,10 @@ class Evaluations:
         self._evaluations.clear()
 
     def set_report(self, key: LedgerKey, entry: LedgerEntry) -> None:
-        """Answer with one more report from now on."""
+        """Answer with one more report from now on, unless a newer one of its secret is known."""
+        known = self.ledger.get(key)
+        if known is not None and known.serial > entry.serial:
+            return
         ledger = {**self.ledger, key: entry}
         prune(ledger, entry.observed_ms)
         self.ledger, self._reported = ledger, reported_profiles(ledger)

@@ -34,7 +34,15 @@ from openclaw_actors.auth.failures import (
     cleared,
     effect_of,
 )
-from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey, effective_windows, latest_time, newest_time, prune
+from openclaw_actors.auth.ledger import (
+    LedgerEntry,
+    LedgerKey,
+    effective_windows,
+    latest_time,
+    newest_time,
+    prune,
+    times_of,
+)
 from openclaw_actors.auth.reports import find_reported, windows_after_failure
 from openclaw_actors.auth.verdict import Candidate
 from openclaw_actors.counters import Counters
@@ -153,7 +161,7 @@ class FailureListener(BaseActor):
             step = partial(_after_forgiving, step=step, forgiven_ms=entry.observed_ms)
         if windows is known or windows is None:
             # the same refusal inside its own window: requests that were under way together count once
-            self._seen_again(message, candidate)
+            self._seen_again(message, candidate, known)
             return
         observed_ms = _ms(message.observed_at)
         was_set_back = entry is not None and entry.observed_ms > observed_ms  # the clock: the WarmerActor must know
@@ -161,7 +169,7 @@ class FailureListener(BaseActor):
         if rests_alike and not was_set_back:
             # another reason inside a window that stays as it is: counted, and nobody's answer is another one
             self._usage.add(candidate, step, message)
-            self._answer(message.generation, key_of(candidate), windows, observed_ms)
+            self._answer(message.generation, candidate, windows, observed_ms)
             return
         self._usage.add(candidate, step, message)
         self._apply(message.generation, candidate, windows, observed_ms, "failure-reported", message.cause_at)
@@ -272,32 +280,37 @@ class FailureListener(BaseActor):
         *,
         followed: bool = False,
     ) -> None:
-        key = key_of(candidate)
-        entry = self._enter(key, windows, observed_ms)
+        entry = self._enter(candidate, windows, observed_ms)
         prune(self._ledger, self._now_ms())
         self._warmer.tell(
             LedgerChanged(
-                generation=generation, key=key, entry=entry, reason=reason, cause_at=cause_at, followed=followed
+                generation=generation,
+                key=key_of(candidate),
+                entry=entry,
+                reason=reason,
+                cause_at=cause_at,
+                followed=followed,
             )
         )
 
-    def _seen_again(self, message: ReportFailure, candidate: Candidate) -> None:
+    def _seen_again(self, message: ReportFailure, candidate: Candidate, known: Windows | None) -> None:
         """Answer a report that changes nothing but when its refusal was last seen."""
-        key, observed_ms = key_of(candidate), _ms(message.observed_at)
-        entry = self._ledger.get(key)
-        if entry is None or entry.observed_ms >= observed_ms:
+        observed_ms = _ms(message.observed_at)
+        entry = self._ledger.get(key_of(candidate))
+        if entry is None or known is not entry.windows or entry.observed_ms >= observed_ms:
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
-        self._answer(message.generation, key, entry.windows, observed_ms)
+        self._answer(message.generation, candidate, entry.windows, observed_ms)
 
-    def _answer(self, generation: Generation, key: LedgerKey, windows: Windows, observed_ms: int) -> None:
+    def _answer(self, generation: Generation, candidate: Candidate, windows: Windows, observed_ms: int) -> None:
         """Answer a report that changes nobody's answer, but what is known of its secret."""
-        entry = self._enter(key, windows, observed_ms)
-        self._warmer.tell(ReportAnswered(generation=generation, key=key, entry=entry))
+        entry = self._enter(candidate, windows, observed_ms)
+        self._warmer.tell(ReportAnswered(generation=generation, key=key_of(candidate), entry=entry))
 
-    def _enter(self, key: LedgerKey, windows: Windows, observed_ms: int) -> LedgerEntry:
+    def _enter(self, candidate: Candidate, windows: Windows, observed_ms: int) -> LedgerEntry:
         self._memory.entries += 1
-        entry = self._ledger[key] = LedgerEntry(windows, observed_ms, self._memory.entries)
+        entry = LedgerEntry(windows, observed_ms, self._memory.entries, times_of(candidate.windows))
+        self._ledger[key_of(candidate)] = entry
         return entry
 
     def _known(self, candidate: Candidate) -> Windows | None:

@@ -69,7 +69,7 @@ class Publisher:
         """Tell whether the models that an agent is listed may be others than those its published answers go with."""
         known = self._moved_from.get(id(auth.home))
         if known is None:
-            home = self._home or auth.home  # a warmer that was started again may not have read it yet
+            home = self._home
             moved = auth.home is not home and (auth.home is None or home is None or lists_differ(auth.home, home))
             # what is compared is kept beside the result: as long as it lives, its id is its own
             known = self._moved_from[id(auth.home)] = (auth.home, moved)
@@ -134,7 +134,7 @@ class Publisher:
             newer=newer,
             stale=stale,
             view=view,
-            home=self._home or old.home,
+            home=self._home or old.home,  # a warmer that was started again may not have read one yet
             wants=self._wants,
             shown_in=self._map,
         )

@@ -120,9 +120,7 @@ class ReadingDesk:
         record = self.board.records.get(source)
         if record is None:
             return
-        # what takes long to read rests as long: a large store that is rewritten all the time must not fill a core
-        pace_s = max(self._breaker.pace_s(source), 2 * record.took_s)
-        wait_s = record.started_at + pace_s - self._clock.monotonic()
+        wait_s = record.started_at + self._pace_s(record) - self._clock.monotonic()
         if wait_s <= 0 and not record.running:
             self.want(source, cause_at, Asked.HINT)
             return
@@ -130,6 +128,10 @@ class ReadingDesk:
             # the first of those that wait; an alarm that is set already (a retry) has another cause
             record.hinted, record.cause_at = True, cause_at
         self._read_later(record, max(wait_s, 0.001))
+
+    def _pace_s(self, record: SourceRecord) -> float:
+        # what takes long to read rests as long: a large store that is rewritten all the time must not fill a core
+        return max(self._breaker.pace_s(record.name), 2 * record.took_s)
 
     def on_due(self, source: str) -> None:
         """Read a source whose alarm rang."""
@@ -239,7 +241,7 @@ class ReadingDesk:
         new = record.value = self._remembered.take(record.name, new, int(self._clock.epoch() * 1000))
         self._watcher.tell(WatchSource(source=record.name, stamps=reading.stamps))
         if reading.look_again_s:
-            self._read_later(record, reading.look_again_s)
+            self._read_later(record, max(reading.look_again_s, self._pace_s(record)))
         self._problems.show_permissions(record.name, new)
         if isinstance(new, HomeReading):
             record.there = frozenset(path for path, found in reading.stamps if found is not None)

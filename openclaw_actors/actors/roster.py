@@ -125,8 +125,8 @@ class Roster:
     def _retire(self, agent_id: AgentId, take_away: Callable[[AgentId], None]) -> AgentRecord:
         take_away(agent_id)
         record = self.agents.pop(agent_id)
-        self._release(record)
         self.stop(record)
+        self._release(record)
         return record
 
     def _settle(self, record: AgentRecord) -> None:

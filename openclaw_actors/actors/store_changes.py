@@ -7,6 +7,7 @@ from typing import Any
 
 import pykka
 
+from openclaw_actors.actors.agent_board import AgentRecord
 from openclaw_actors.actors.answers import Answers
 from openclaw_actors.actors.base import tell
 from openclaw_actors.actors.dispatch import Dispatcher
@@ -104,18 +105,21 @@ class StoreChanges:
 
     def go_on(self) -> None:
         """Patch the next agents' answers, and let others have their turn before the rest."""
+        too_late: dict[tuple[frozenset[ProviderId], float], list[AgentRecord]] = {}
         for _ in range(min(_SLICE, len(self._behind))):
             agent_id, providers, only_used, cause_at = self._behind.popleft()
             record = self._roster.agents.get(agent_id)
             if record is None:
                 continue
-            if not record.swept:
-                # what is published, if anything, is of another store; a sweep under way began with what was read before
+            if not self._answers.is_of_its_stores(record):
+                # the sweep that will mend that needs no patch, unless it began with what was read before
                 if record.running is not None:
-                    self._sweeps.dirty_now([record], providers, _REASON, cause_at)
+                    too_late.setdefault((providers, cause_at), []).append(record)
             else:
                 changed = self._answers.that_use_decides(record, providers) if only_used else providers
                 self._answers.patch(record, changed, cause_at)
+        for (late_providers, seen_at), records in too_late.items():
+            self._sweeps.dirty_now(records, late_providers, _REASON, seen_at)
         if self._behind and not self._goes_on:
             self._goes_on = True
             tell(self._actor, ContinuePatching())

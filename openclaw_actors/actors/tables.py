@@ -4,7 +4,7 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 
 from openclaw_actors.actors.evaluations import Evaluations
 from openclaw_actors.auth.binding import candidates_of, depends_on, key_of, pinned
@@ -14,7 +14,7 @@ from openclaw_actors.auth.evaluation import Evaluation
 from openclaw_actors.auth.ledger import LedgerKey
 from openclaw_actors.auth.verdict import Cell, State
 from openclaw_actors.home.stores.merge import StoreView
-from openclaw_actors.ids import ProviderId
+from openclaw_actors.ids import EvidenceId, ProviderId
 
 _KEPT = 64
 """How many shared results are remembered; one event makes few different ones."""
@@ -95,18 +95,22 @@ class Tables:
         cells = {cell.provider: self._decided(cell, view, now) for cell in concerned}
         return table.replaced(cells) if cells else table
 
-    def with_all_reports(self, table: CellTable, view: StoreView, now: float) -> CellTable:
-        """Return a table with all that was reported, also before the config is known; the very table where that says
-        nothing new.
+    def with_reports(
+        self, table: CellTable, view: StoreView, keys: Set[LedgerKey], names: Set[EvidenceId], now: float
+    ) -> CellTable:
+        """Return a table with what was reported of some secrets, also before the config is known; the very table where
+        that says nothing new.
+
+        Args:
+            table: The table.
+            view: What its agents' stores say.
+            keys: The secrets.
+            names: The ids of their evidence.
+            now: Epoch seconds.
         """
-        ledger = self._facts.ledger
-        if self._facts.index is not None and any(key.store is None for key in ledger):
-            table = table.on(self._facts.shared(now).shared)
-        names = {key.evidence_id for key in ledger}
-        concerned = {cell.provider: cell for name in names for cell in table.folded_from(name)}
         cells: dict[ProviderId, Cell] = {}
-        for cell in concerned.values():
-            if cell.state is State.UNKNOWN or not self._is_reported(cell, view):
+        for cell in table.folded_from_any(names).values():
+            if cell.state is State.UNKNOWN or not any(key_of(one) in keys for one in candidates_of(cell, view)):
                 continue  # what can't be read may hold something better
             found = self._decided(cell, view, now)
             if not same_answer(cell, found):

@@ -19,7 +19,6 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import pykka
 
 from openclaw_actors.actors.address import Address
@@ -177,8 +176,11 @@ class WarmerActor(BaseActor):
     def _on_begin_warming(self, message: BeginWarming) -> None:
         now = self._clock.monotonic()
         # what was reported while nobody was here to be told: it shows at once, whether or not the config can be read
-        self._facts.set_ledger(dict(self._ledger))
-        self._answers.apply_all_reports(message.reason, now)
+        ledger, known = dict(self._ledger), self._facts.ledger
+        self._facts.set_ledger(ledger)
+        is_new = self._facts.index is None
+        untold = {key for key, entry in ledger.items() if is_new or known.get(key) is not entry}
+        self._answers.apply_reports(untold, message.reason, now)
         for generation in message.answers:
             self._events.report_published(generation)
         requires = {HOME: self._desk.want(HOME, now)}
@@ -385,7 +387,8 @@ class WarmerActor(BaseActor):
         if self._facts.index is None:
             self._early.keep(message)
             self._facts.set_report(message.key, message.entry)
-            self._answers.apply_all_reports(message.reason, message.cause_at, message.generation)
+            self._answers.apply_reports({message.key}, message.reason, message.cause_at, message.generation)
+            self._wakings.set_end(self._publisher.next_end())
             self._events.report_published(message.generation)
             return
         self._take_early_reports()
@@ -396,8 +399,7 @@ class WarmerActor(BaseActor):
         """Take the reports that waited for the config, before any newer one."""
         if self._facts.index is not None:
             for report in self._early.take_reports():
-                newest = self._facts.ledger.get(report.key, report.entry)
-                self._on_ledger_changed(msgspec.structs.replace(report, entry=newest))
+                self._on_ledger_changed(report)
 
     def _on_warm_finished(self, report: WarmReport) -> None:
         if report.source and not report.changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import final
 
 from openclaw_actors.auth.verdict import Cell
@@ -105,9 +105,16 @@ class CellTable:
         return [*own.values(), *[cell for cell in self.shared.folded if cell.provider not in own]]
 
     def folded_from(self, evidence_id: str) -> tuple[Cell, ...]:
-        """Return the cells that were folded from a credential. Looked up in what the first call makes; two threads that
-        race just make it twice.
-        """
+        """Return the cells that were folded from a credential."""
+        return self._evidence().get(EvidenceId(evidence_id), ())
+
+    def folded_from_any(self, evidence_ids: Set[EvidenceId]) -> dict[ProviderId, Cell]:
+        """Return the cells that were folded from one of these credentials."""
+        known = self._evidence()
+        return {cell.provider: cell for name in known.keys() & evidence_ids for cell in known[name]}
+
+    def _evidence(self) -> dict[EvidenceId, tuple[Cell, ...]]:
+        """Look up what the first call makes; two threads that race just make it twice."""
         found = self._by_evidence
         if found is None:
             found = {}
@@ -115,7 +122,7 @@ class CellTable:
                 for name in {candidate.evidence.id for candidate in cell.candidates}:
                     found[name] = (*found.get(name, ()), cell)
             self._by_evidence = found
-        return found.get(EvidenceId(evidence_id), ())
+        return found
 
     def ended(self, now: float) -> frozenset[ProviderId]:
         """Return the providers whose answer time has changed by `now` (epoch seconds)."""

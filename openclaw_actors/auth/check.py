@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from openclaw_actors.auth.binding import key_of
 from openclaw_actors.auth.failures import ActiveWindow, Effect, active_windows, lapsed
-from openclaw_actors.auth.ledger import Ledger, LedgerKey, effective_windows, latest_time, newest_time
+from openclaw_actors.auth.ledger import Ledger, effective_windows, may_turn_at, newest_time
 from openclaw_actors.auth.shared import Memo, SharedIndex
 from openclaw_actors.auth.sources import cloud, config, environment, evidence_file, local, profiles, synthetic
 from openclaw_actors.auth.sources.keys import login_step
@@ -113,13 +114,15 @@ def decide(
     windows = [_windows(c, ledger, now_ms) for c in candidates]
     if len(candidates) > 1:
         windows = _shared_refusals(candidates, windows, now_ms)
-    cell = _fold(provider, candidates, windows, now, now_ms, None, unread)
+    cell = _fold(provider, candidates, windows, ledger, now, now_ms, None, unread)
     if not any(each is not None and each.cooldown_model for each in windows):
         return cell
     limited = {w.model for each in windows if each is not None for w in active_windows(each, now_ms) if w.model}
     if not limited:
         return cell
-    rows = ((model, _fold(provider, candidates, windows, now, now_ms, model, unread)) for model in sorted(limited))
+    rows = (
+        (model, _fold(provider, candidates, windows, ledger, now, now_ms, model, unread)) for model in sorted(limited)
+    )
     models = tuple((model, row) for model, row in rows if _answer(row) != _answer(cell))
     return msgspec.structs.replace(cell, models=models)
 
@@ -166,8 +169,7 @@ def _windows(candidate: Candidate, ledger: Ledger, now_ms: int) -> Windows | Non
     on_disk = candidate.windows
     if not ledger:
         return on_disk
-    entry = ledger.get(LedgerKey(candidate.store, candidate.evidence.id, candidate.digest))
-    return effective_windows(on_disk, entry, now_ms)
+    return effective_windows(on_disk, ledger.get(key_of(candidate)), now_ms)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -218,6 +220,7 @@ def _fold(
     provider: ProviderId,
     candidates: tuple[Candidate, ...],
     windows: list[Windows | None],
+    ledger: Ledger,
     now: float,
     now_ms: int,
     model: str | None,
@@ -244,7 +247,7 @@ def _fold(
         shadowed=tuple(item.candidate.evidence for item in judged[1:]),
         reason=reason,
         next_step=step,
-        valid_until=_earliest(candidates, windows, now, now_ms),
+        valid_until=_earliest(candidates, windows, ledger, now, now_ms),
         candidates=candidates,
     )
 
@@ -290,20 +293,16 @@ def _moment(ms: int) -> str:
 
 
 def _earliest(
-    candidates: Iterable[Candidate], windows: Iterable[Windows | None], now: float, now_ms: int
+    candidates: Iterable[Candidate], windows: Iterable[Windows | None], ledger: Ledger, now: float, now_ms: int
 ) -> float | None:
-    """Return the next moment at which time alone changes the answer, of the provider or of one of its models.
-
-    A time that a fast clock wrote is one: what it dates counts against reports when that time has come.
-    """
+    """Return the next moment at which time alone changes the answer, of the provider or of one of its models."""
     earliest = math.inf
     for candidate, usage in zip(candidates, windows, strict=True):
         changes_at = candidate.changes_at
         if changes_at is not None and now < changes_at < earliest:
             earliest = changes_at
-        if candidate.windows is not None and latest_time(candidate.windows) > now_ms:
-            times = (candidate.windows.last_used or 0, candidate.windows.last_failure_at or 0)
-            earliest = min(earliest, *(time_ms / 1000 for time_ms in times if time_ms > now_ms))
+        if ledger:
+            earliest = min(earliest, may_turn_at(candidate.windows, ledger.get(key_of(candidate)), now_ms))
         if usage is not None:
             for window in active_windows(usage, now_ms):
                 if window.effect is not Effect.NONE and window.until_ms / 1000 < earliest:

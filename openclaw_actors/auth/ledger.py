@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, MutableMapping
 
 import msgspec
@@ -19,6 +20,10 @@ class LedgerKey(msgspec.Struct, frozen=True, gc=False):
     digest: bytes | None
 
 
+Times = tuple[int | None, int | None]
+"""When something was last used, and when it last failed, as a store has it, in epoch milliseconds."""
+
+
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """The latest known windows of one secret."""
 
@@ -29,6 +34,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """Which entry of the ledger it is: of two the higher one is newer, whatever the clock said. 0 for what is expected
     of a report that the ledger doesn't have yet.
     """
+    seen: Times | None = None
+    """What the disk said when the report was made: as long as it says just that, it has nothing newer."""
 
 
 Ledger = Mapping[LedgerKey, LedgerEntry]
@@ -66,20 +73,32 @@ def prune(book: MutableMapping[LedgerKey, LedgerEntry], now_ms: int) -> None:
         del book[key]
 
 
+def times_of(windows: Windows | None) -> Times:
+    """Return what tells one state of the usage on disk from the next."""
+    return (windows.last_used, windows.last_failure_at) if windows is not None else (None, None)
+
+
 def effective_windows(on_disk: Windows | None, entry: LedgerEntry | None, now_ms: int) -> Windows | None:
     """Return the windows that count: the newer evidence wins, by the time at which it was observed.
 
     A report that has reached the disk is as old there as here, and then the disk counts: so whatever another process
     did since (a success, a cleared cooldown) is seen, and nothing has to remember what was written. What the disk dates
-    later than `now_ms` (epoch milliseconds) counts as undated; when that time comes, it counts for no newer than a
-    report that was made with it known, and isn't written yet.
+    later than `now_ms` (epoch milliseconds) counts as undated until then, and what a report was made on top of counts
+    for no newer than that, whatever its date.
     """
     if entry is None:
         return on_disk
-    if on_disk is None:
+    if on_disk is None or times_of(on_disk) == entry.seen:
         return entry.windows
-    ours, newest_ms = entry.windows, newest_time(on_disk, now_ms)
-    if entry.observed_ms > newest_ms:
-        return ours
-    is_known = newest_ms > entry.observed_ms and newest_ms == ours.last_used
-    return ours if is_known and on_disk.last_failure_at != ours.last_failure_at else on_disk
+    return entry.windows if entry.observed_ms > newest_time(on_disk, now_ms) else on_disk
+
+
+def may_turn_at(on_disk: Windows | None, entry: LedgerEntry | None, now_ms: int) -> float:
+    """Return when what the disk dates later than `now_ms` counts against a report, in epoch seconds; infinity when
+    nothing does.
+    """
+    if on_disk is None or entry is None or times_of(on_disk) == entry.seen:
+        return math.inf
+    return min(
+        (time_ms / 1000 for time_ms in times_of(on_disk) if time_ms is not None and time_ms > now_ms), default=math.inf
+    )

@@ -11,7 +11,7 @@ from openclaw_actors.auth.binding import bound, candidates_of, key_of
 from openclaw_actors.auth.cells import CellTable
 from openclaw_actors.auth.check import decide
 from openclaw_actors.auth.failures import Backoff, Effect, after_failure, backoff_from_json, effect_of
-from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, effective_windows
+from openclaw_actors.auth.ledger import Ledger, LedgerEntry, LedgerKey, effective_windows, times_of
 from openclaw_actors.auth.verdict import Candidate, Cell, State
 from openclaw_actors.home.external_cli import login_of_profile
 from openclaw_actors.home.providers import auth_provider, normalise_provider
@@ -109,7 +109,7 @@ def proved_bad(
     )
     if windows is known:
         return tuple(one for one in reported.cells if one.state in (State.REJECTED, State.DISABLED)), None
-    entry, changed = LedgerEntry(windows, now_ms), []
+    entry, changed = LedgerEntry(windows, now_ms, seen=times_of(candidate.windows)), []
     for cell in reported.cells:
         if cell.state is State.UNKNOWN:
             continue  # what can't be read may hold something better

@@ -279,6 +279,49 @@ def test_usage_dated_into_the_future_hides_no_failure_and_no_rest(rig: Rig) -> N
     assert states(rig, "openai") == ["rejected"]
 
 
+@pytest.mark.parametrize("dated", ["lastUsed", "lastFailureAt"])
+def test_a_refusal_outlives_what_was_dated_later_before_it(rig: Rig, dated: str) -> None:
+    """When the time comes that another process's fast clock wrote, nothing is newer than what was reported since, also
+    where that could not be written.
+    """
+    later_ms = int((rig.clock.epoch() + 20.0) * 1000)
+    rig.files.write_usage(openai__work={dated: later_ms})
+    rig.recheck()
+    rig.advance(0.1)
+    rig.sources.damage(f"usage:{rig.files.agent_dir()}", OSError(28, "No space left on device"))
+    rig.refuse(WORK, "billing")
+    for _ in range(6):
+        rig.advance(10.0)
+        rig.touch_all()
+        assert states(rig, "openai") == ["disabled"]
+
+
+def test_a_refusal_by_another_process_outlives_a_time_that_an_older_report_knew_of(rig: Rig) -> None:
+    """What is on the disk by then is newer than the report, though both know of the same time to come."""
+    later_ms = int((rig.clock.epoch() + 60.0) * 1000)
+    rig.files.write_usage(openai__work={"lastUsed": later_ms})
+    rig.touch(rig.store())
+    rig.refuse(WORK, "auth")
+    rig.advance(40.0)
+    now_ms = int(rig.clock.epoch() * 1000)
+    billing = {"disabledUntil": now_ms + 4 * 3_600_000, "disabledReason": "billing", "lastFailureAt": now_ms}
+    rig.files.write_usage(openai__work={"lastUsed": later_ms, **billing})
+    rig.touch(rig.store())
+    for _ in range(6):
+        rig.advance(10.0)
+        assert states(rig, "openai") == ["disabled"]
+
+
+def test_uses_that_a_fast_clock_dates_cost_no_check(rig: Rig) -> None:
+    """The writer's clock may be ahead of ours; where nothing is reported that is nobody's business."""
+    before = rig.stats()
+    for _ in range(10):
+        rig.files.write_usage(openai__work={"lastUsed": int((rig.clock.epoch() + 2.0) * 1000)})
+        rig.touch(rig.store())
+        rig.advance(1.0)
+    assert not rig.since(before).keys() & {"provider_checks", "sweeps", "publications"}
+
+
 def test_a_supervisor_that_started_with_a_fast_clock_recovers(make_rig: MakeRig) -> None:
     """The first answers may be folded by a wrong clock; they are right when it is."""
     rig = make_rig(*AGENTS)

@@ -629,6 +629,43 @@ def test_a_passing_failure_does_not_un_hide_what_was_refused(rig: Rig) -> None:
     assert rig.state() == "rejected"
 
 
+@pytest.mark.parametrize("end", ["success", "time"])
+def test_a_refusal_that_another_process_wrote_stays_though_it_is_reported_here_too(make_rig: MakeRig, end: str) -> None:
+    """The report is no news, and what was known here before it isn't taken for newer by it."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.refuse(reason="auth")
+    rig.advance(1.0)
+    if end == "success":
+        rig.accept()
+    rig.advance(60.0)
+    now_ms = int(rig.clock.epoch() * 1000)
+    billing = {"disabledUntil": now_ms + 4 * 3_600_000, "disabledReason": "billing", "lastFailureAt": now_ms}
+    rig.files.write_usage(openai__work=billing)
+    rig.touch(rig.store())
+    rig.refuse(reason="billing")
+    rig.advance(1.0)
+    assert (rig.state(), rig.state("ops")) == ("disabled", "disabled")
+    rig.invalidate(Scope.everything(), "test")
+    rig.advance(1.0)
+    assert (rig.state(), rig.state("ops")) == ("disabled", "disabled")
+
+
+def test_what_a_report_counts_without_changing_an_answer_is_known_to_sweeps_too(make_rig: MakeRig) -> None:
+    """Another reason inside a window that rests already is told to nobody, but is what the next fold goes by."""
+    rig = make_rig("main")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    rig.warm()
+    rig.refuse(reason="billing")
+    rig.refuse(reason="session_expired")
+    rig.advance(1.0)
+    rig.sources.damage(f"usage:{rig.files.agent_dir()}", OSError(28, "No space left on device"))
+    rig.refuse(reason="overloaded")
+    rig.advance(1.0)
+    assert dict(rig.warmer._facts.ledger) == dict(rig.runtime.ledger)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_refused_key_of_the_config_stays_hidden_until_its_successor_shows(make_rig: MakeRig, seed: int) -> None:
     """A report of a key that the config has just replaced: no newer fact is about it, but what shows is."""

@@ -179,7 +179,7 @@ def test_what_was_reported_to_the_dead_shows_for_all_though_the_config_cannot_be
     rig.refuse(evidence, "session_expired", agent_id="ops")
     while rig.dispatcher.step():
         assert rig.state("ops", provider) == "rejected", "a report that changes nothing takes nothing back"
-    rig.accept(evidence, agent_id="main")
+    rig.accept(evidence, agent_id="ops")
     rig.run_until_idle()
     assert (rig.state("ops", provider), rig.state("main", provider)) == ("usable", "usable")
     assert rig.models(agent_id="ops").rows == listed
@@ -210,6 +210,8 @@ def test_a_death_while_agents_leave_keeps_no_answer_without_what_it_is_made_of(
     rig.touch(HOME_SOURCE)
     assert "warmer" not in rig.dispatcher.living
     assert "ops" not in rig.published_agents
+    rig.run_until_idle()
+    assert "agent-ops" not in rig.dispatcher.living
     rig.files.write_agents("main", "ops")
     rig.files.replace(rig.files.profiles_path("ops"), '{"profiles": {"op')
     restart(rig)

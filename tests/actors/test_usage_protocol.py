@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from rig import MakeRig, Rig, api_key
 
+from openclaw_actors.messages import SweepAgent
+
 BASE_MS = 1_770_000_000_000
 
 
@@ -136,3 +138,60 @@ def test_agents_without_profiles_of_their_own_share_mains_answers(rig: Rig) -> N
         "missing",
         "usable",
     )
+
+
+def step_warmer(rig: Rig) -> None:
+    """Let the warmer and the readers do what they have to, and no agent."""
+    while rig.dispatcher.step_actor("warmer") or rig.sources.waiting:
+        for source in list(rig.sources.waiting):
+            rig.sources.finish(source)
+
+
+def rest(rig: Rig) -> None:
+    """Let another process disable one of main's keys."""
+    now_ms = int(rig.clock.epoch() * 1000)
+    billing = {"disabledUntil": now_ms + 4 * 3_600_000, "disabledReason": "billing", "lastFailureAt": now_ms}
+    rig.files.write_usage(openai__work=billing)
+    rig.clock.advance(0.1)
+    rig.touch(rig.store(), run=False)
+
+
+def test_a_window_that_comes_while_a_store_is_swept_for_the_first_time_counts(make_rig: MakeRig) -> None:
+    """What is published was made without that store, and the sweep that mends that began before: one more follows."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    good = rig.files.profiles_path().read_text()
+    rig.files.replace(rig.files.profiles_path(), '{"profiles": {"op')
+    rig.warm()
+    assert rig.state("ops") == "unknown"
+    rig.advance(5.0)
+    rig.files.replace(rig.files.profiles_path(), good)
+    rig.touch(rig.store(), run=False)
+    rig.step_until(lambda: len(rig.pending(SweepAgent)) == 2)
+    rest(rig)
+    step_warmer(rig)
+    rig.run_until_idle()
+    assert (rig.state(), rig.state("ops")) == ("disabled", "disabled")
+
+
+def test_a_window_that_comes_while_all_agents_are_swept_anew_is_one_attempt(make_rig: MakeRig) -> None:
+    """After a restart of the warmer each agent has a sweep under way that doesn't know it: they are asked together."""
+    agents = [f"a{number}" for number in range(12)]
+    rig = make_rig("main", *agents, strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    for agent in agents:
+        rig.files.write_profiles(agent, **{f"zai__{agent}": api_key("zai", agent)})
+    rig.warm()
+    rig.dispatcher.kill("warmer")
+    rig.look_after()
+    rig.clock.advance(rig.settings.restart_max_s)
+    rig.look_after()
+    rig.step_until(lambda: len(rig.pending(SweepAgent)) > len(agents))
+    before = len(rig.open_generations())
+    rest(rig)
+    step_warmer(rig)
+    assert len(rig.open_generations()) <= before + 2
+    rig.run_until_idle()
+    rig.advance(1.0)
+    assert {rig.state(agent) for agent in agents} == {"disabled"}
+    assert rig.open_generations() == ()

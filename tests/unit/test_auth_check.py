@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from facts_builders import (
     BLANK,
@@ -161,26 +160,27 @@ def test_usage_from_the_future_does_not_outlive_a_report() -> None:
     assert effective_windows(future, report, NOW_MS + 1) is future
 
 
-def test_usage_from_the_future_counts_for_no_newer_than_a_report_that_knew_of_it() -> None:
-    """When its time has come it is still what the report was made on top of, unless the disk has that by then."""
+def test_what_a_report_was_made_on_top_of_counts_for_no_newer_than_it() -> None:
+    """While the disk says what it said then it has nothing newer, whatever its dates; afterwards times decide."""
     used = Windows(last_used=NOW_MS + 1)
-    refused = msgspec.structs.replace(disabled("billing"), last_used=NOW_MS + 1, last_failure_at=NOW_MS)
-    report = LedgerEntry(refused, NOW_MS)
-    written = Windows(last_used=NOW_MS + 1, last_failure_at=NOW_MS)
+    report = LedgerEntry(disabled("billing"), NOW_MS, seen=(NOW_MS + 1, None))
     for now_ms in (NOW_MS, NOW_MS + 1, NOW_MS + 1000):
         assert effective_windows(used, report, now_ms) is report.windows
-    assert effective_windows(written, report, NOW_MS + 1) is written, "somebody has cleared it since"
-    later = Windows(last_used=NOW_MS + 2)
-    assert effective_windows(later, report, NOW_MS + 2) is later
+    written = Windows(last_used=NOW_MS + 1, last_failure_at=NOW_MS)
+    assert effective_windows(written, report, NOW_MS) is written, "or cleared since"
+    newer = Windows(last_used=NOW_MS + 2)
+    assert effective_windows(newer, report, NOW_MS) is report.windows
+    assert effective_windows(newer, report, NOW_MS + 2) is newer
 
 
-def test_a_time_that_is_still_to_come_is_one_at_which_the_answer_may_change() -> None:
-    """What a fast clock has dated counts when that has come, and somebody has to look then."""
+def test_a_time_that_is_still_to_come_is_one_at_which_a_report_may_be_outweighed() -> None:
+    """What a fast clock has dated since counts when that has come, and somebody has to look then."""
     view = store(api_key("groq:a"), usage={"groq:a": Windows(last_used=NOW_MS + 7000)})
     (mine,) = cell_of("groq", index_of(), view).candidates
-    key = key_of(mine)
-    cell = cell_of("groq", index_of(), view, {key: LedgerEntry(resting("auth"), NOW_MS)})
-    assert (cell.state, cell.valid_until) == (State.REJECTED, (NOW_MS + 7000) / 1000)
+    assert cell_of("groq", index_of(), view).valid_until is None, "nothing is reported"
+    for seen, until in ((None, NOW_MS + 7000), ((NOW_MS + 7000, None), NOW_MS + 60_000)):
+        cell = cell_of("groq", index_of(), view, {key_of(mine): LedgerEntry(resting("auth"), NOW_MS, seen=seen)})
+        assert (cell.state, cell.valid_until) == (State.REJECTED, until / 1000)
 
 
 def test_a_ledger_that_is_too_long_loses_what_is_over_first() -> None:

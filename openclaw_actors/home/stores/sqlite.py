@@ -76,6 +76,11 @@ def sqlite_paths(store: StoreId) -> tuple[str, ...]:
     return (f"{store}/{DATABASE_FILE}", f"{store}/{LOG_FILE}")
 
 
+def index_of_log(path: str) -> str:
+    """Return the file that says which of a log's commits are to be seen, and is there while somebody has it open."""
+    return path.removesuffix("-wal") + "-shm"
+
+
 def _rows(path: str, copy_limit: int) -> _Rows:
     for _ in range(_ATTEMPTS):
         before = _stamps(path)
