@@ -101,7 +101,12 @@ class Ending:
                     of for one, of in ledger.items() if (one.store, one.evidence_id) == (key.store, key.evidence_id)
                 )
                 known_ms = min(of.windows.last_failure_at or of.windows.last_used or 0 for of in of_name)
-            promise(newest_ms >= known_ms, f"what was reported is written: {key.evidence_id} of {agent} is not")
+            # a key of that name that was replaced may rest for the same reason still: its window does for both
+            ours, theirs = entry.windows, (written.get("disabledReason"), written.get("cooldownReason"))
+            is_held = {ours.disabled_reason, ours.cooldown_reason} - {None} <= {*theirs} != {None}
+            promise(
+                newest_ms >= known_ms or is_held, f"what was reported is written: {key.evidence_id} of {agent} is not"
+            )
             most = world.failures[key.evidence_id]
             promise(written.get("errorCount", 0) <= most, f"no failure is written twice: {key.evidence_id} of {agent}")
 

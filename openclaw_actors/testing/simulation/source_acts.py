@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openclaw_actors.messages import (
+    BeginWarming,
     SourceRead,
     StampsChecked,
     SweepAgent,
@@ -45,11 +46,14 @@ class SourceActs(WorldState):
     def _do_repeat_result(self, back: int, kind: int, _c: int) -> str:
         """Have a result arrive again, late and out of order; also one of a sweep that the agent is at again."""
         history, supervisor = self.supervisor.history, self.supervisor
-        results: list[tuple[str, object]] = [
-            (name, message)
-            for name, message in history[-200:]
-            if isinstance(message, SourceRead | SweepFinished | StampsChecked)
-        ]
+        late: tuple[type, ...] = (SourceRead, SweepFinished, StampsChecked)
+        results: list[tuple[str, object]] = []
+        for name, message in reversed(history[-200:]):
+            if isinstance(message, BeginWarming):
+                # a reading is told to the very warmer that asked for it: the next one never hears of it
+                late = (SweepFinished, StampsChecked)
+            if isinstance(message, late):
+                results.insert(0, (name, message))
         if kind % 2:
             busy = {name for name, message in supervisor.dispatcher.pending() if isinstance(message, SweepAgent)}
             results = [
