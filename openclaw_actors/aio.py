@@ -84,6 +84,11 @@ class Aio:
         verdict = supervisor.verdict(provider, agent_id=agent_id)
         return verdict if done else msgspec.structs.replace(verdict, fresh=False)
 
+    async def answered(self, generation: Generation, timeout_s: float = 5.0) -> bool:
+        """Wait until an attempt is answered, or for `timeout_s` seconds at most; return whether it is."""
+        wants = self._supervisor._runtime.wants
+        return await self._until(lambda: generation <= wants.latest and not wants.is_open(generation), timeout_s)
+
     def changes(self, since: int | None = None) -> ChangeStream:
         """Follow from now on: return what yields each change once, in the order of publication.
 

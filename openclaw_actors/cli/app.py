@@ -131,6 +131,29 @@ def recheck(provider: str | None, **options: Any) -> int:
     return _quietly(ask_gateways, provider, **options)
 
 
+@cli.command()
+@_shared
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=18790, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    help="The tokens; made when there is none. Default: in $XDG_STATE_HOME/openclaw-actors or ~/.local/state.",
+)
+@click.option("--allow-remote", is_flag=True, help="Listen where other machines reach it; reading needs a token then.")
+@click.option(
+    "--allow-host", "allow_hosts", metavar="NAME", multiple=True, help="Another name it may be asked by; repeatable."
+)
+def serve(**options: Any) -> int:
+    """Serve the answers over HTTP, until Ctrl-C: /v1/models, /models, /auth, /events, /metrics.
+
+    It answers at once and warms behind. Events (recheck, failures, logout) need the admin token.
+    """
+    from openclaw_actors.cli.serve import serve as serve_http
+
+    return _quietly(serve_http, **options)
+
+
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT})
 
 USAGE_STATUS = 64

@@ -6,17 +6,17 @@ import time
 from typing import TYPE_CHECKING
 
 from openclaw_actors.auth.verdict import Evidence, Verdict
-from openclaw_actors.cli.json_shapes import explanation, write_json
+from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import chosen_agents, one_shot
 from openclaw_actors.cli.text import (
     did_you_mean,
     full_time,
     near_misses,
-    presence_note,
     relative,
     state_label,
     state_style,
 )
+from openclaw_actors.shapes import explanation, presence_note
 
 if TYPE_CHECKING:
     from openclaw_actors import AuthSupervisor

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_actors.cli.json_shapes import model_page, write_json
+from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import chosen_agents, one_shot, warn
 from openclaw_actors.cli.text import counted, did_you_mean, near_misses, state_label, state_style
+from openclaw_actors.shapes import model_page
 
 if TYPE_CHECKING:
     from openclaw_actors.listing.listing import Listing, Page

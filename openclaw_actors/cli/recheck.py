@@ -8,11 +8,12 @@ import sys
 import click
 
 from openclaw_actors.auth.verdict import State
-from openclaw_actors.cli.json_shapes import recheck_report, write_json
+from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import warn
 from openclaw_actors.cli.text import clean, milliseconds, state_label, state_style
 from openclaw_actors.control.client import Asked, ask
 from openclaw_actors.control.messages import CellAnswer, Rechecked, RecheckRequest
+from openclaw_actors.shapes import recheck_report
 
 NO_GATEWAY_STATUS = 69
 """Exit status when no gateway of the home runs (EX_UNAVAILABLE of sysexits.h)."""

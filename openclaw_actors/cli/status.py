@@ -10,9 +10,10 @@ import click
 
 from openclaw_actors.auth.verdict import State, Verdict
 from openclaw_actors.cli.check import BROKEN, FINE, check
-from openclaw_actors.cli.json_shapes import profile_of, status_agent, write_json
+from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, missing_home, one_shot, silence_stdout, warn
 from openclaw_actors.cli.text import counted, expiry, milliseconds, state_label, state_style
+from openclaw_actors.shapes import profile_of, status_agent
 
 if TYPE_CHECKING:
     from openclaw_actors import AuthSupervisor

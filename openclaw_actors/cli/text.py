@@ -125,21 +125,3 @@ def near_misses(text: str, known: Iterable[str], limit: int = 3) -> list[str]:
 def did_you_mean(words: list[str]) -> str:
     """Return the hint that offers them; empty when there are none."""
     return f"Did you mean {' or '.join(words)}?" if words else ""
-
-
-def presence_note(verdict: Verdict) -> str:
-    """Return why OpenClaw 2026.5.22 would say something else; empty when it would say the same."""
-    if verdict.presence == verdict.has_auth:
-        return ""
-    if not verdict.presence:
-        return "its pre-warm doesn't count this source, though a run could use it"
-    reasons = {
-        State.UNVERIFIED: "it takes this cloud provider for present without seeing credentials",
-        State.UNKNOWN: "its last known answer was yes; the source can't be read now",
-        State.UNRESOLVED: "it counts the profile without resolving its secret reference",
-        State.REJECTED: "it counts a stored credential whatever the provider said to it",
-        State.DISABLED: "it doesn't look at disabled windows",
-        State.EXPIRED: "it doesn't look at the expiry",
-        State.MALFORMED: "it counts a profile even when there is nothing in it to use",
-    }
-    return reasons.get(verdict.state, "it counts this source")

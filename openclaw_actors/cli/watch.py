@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from openclaw_actors.cli.json_shapes import watch_change, write_json
+from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, wait_until_warm, warn, warn_of_conditions
 from openclaw_actors.cli.text import clean, clock_time, counted, milliseconds, state_label, state_style
+from openclaw_actors.shapes import watch_change
 
 if TYPE_CHECKING:
     from openclaw_actors import AuthSupervisor

@@ -17,11 +17,11 @@ from openclaw_actors.cli.text import (
     full_time,
     milliseconds,
     near_misses,
-    presence_note,
     relative,
     state_label,
 )
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId
+from openclaw_actors.shapes import presence_note
 
 NOW = 1_800_000_000.0
 

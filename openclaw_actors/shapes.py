@@ -1,28 +1,18 @@
-"""The JSON that the commands print. Field names are part of the public face."""
+"""The JSON that commands print and the HTTP gateway answers. Field names are part of the public face."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from openclaw_actors.auth.verdict import Evidence, Verdict
-from openclaw_actors.cli.text import presence_note
+from openclaw_actors.auth.verdict import Evidence, State, Verdict
 
 if TYPE_CHECKING:
     from openclaw_actors.changes import Change
     from openclaw_actors.control.client import Asked
     from openclaw_actors.listing.listing import Listing, Page
-
-
-def write_json(value: object, *, line: bool = False) -> None:
-    """Print a value as JSON: indented, or as one line that is flushed at once."""
-    raw = msgspec.json.encode(value)
-    text = (raw if line else msgspec.json.format(raw, indent=2)).decode()
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def status_cell(verdict: Verdict, model_count: int) -> dict[str, Any]:
@@ -128,3 +118,21 @@ def recheck_report(home: str, asked: Asked, error: str = "") -> dict[str, Any]:
         entry = msgspec.to_builtins(outcome.answer)
         gateways.append({"pid": outcome.pid, **{key: entry[key] for key in entry if key not in ("answer", "version")}})
     return {"home": home, "gateways": gateways, **({"error": error} if error else {})}
+
+
+def presence_note(verdict: Verdict) -> str:
+    """Return why OpenClaw 2026.5.22 would say something else; empty when it would say the same."""
+    if verdict.presence == verdict.has_auth:
+        return ""
+    if not verdict.presence:
+        return "its pre-warm doesn't count this source, though a run could use it"
+    reasons = {
+        State.UNVERIFIED: "it takes this cloud provider for present without seeing credentials",
+        State.UNKNOWN: "its last known answer was yes; the source can't be read now",
+        State.UNRESOLVED: "it counts the profile without resolving its secret reference",
+        State.REJECTED: "it counts a stored credential whatever the provider said to it",
+        State.DISABLED: "it doesn't look at disabled windows",
+        State.EXPIRED: "it doesn't look at the expiry",
+        State.MALFORMED: "it counts a profile even when there is nothing in it to use",
+    }
+    return reasons.get(verdict.state, "it counts this source")

@@ -1,0 +1,110 @@
+"""`serve`: the HTTP gateway, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from openclaw_actors.cli.output import write_json
+from openclaw_actors.gateway.access import Tokens, default_token_file, is_loopback, load_tokens
+
+_BACKLOG = 128
+_GRACE_S = 3
+"""How long open requests may take to end at a stop, in seconds; streams are ended then."""
+
+
+class CannotServeError(click.ClickException):
+    """The gateway can't listen, or may not (exit status 69, EX_UNAVAILABLE)."""
+
+    exit_code = 69
+
+
+def serve(
+    *,
+    home: str | None,
+    host: str,
+    port: int,
+    token_file: str | None,
+    allow_remote: bool,
+    allow_hosts: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Listen, then warm, and serve until SIGINT or SIGTERM. Ends with exit status 0 on either."""
+    is_local = is_loopback(host)
+    if not is_local and not allow_remote:
+        raise CannotServeError(f"{host} can be reached from other machines: say --allow-remote if that is meant")
+    tokens, is_made = load_tokens(Path(token_file) if token_file else default_token_file(os.environ))
+    listening = _listen(host, port)
+    address = _url(listening)
+    _say(address, tokens, is_made=is_made, open_reads=is_local, as_json=as_json)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises again what it has ended for
+        asyncio.run(_run(home, listening, tokens, open_reads=is_local, hosts=_names(host, allow_hosts)))
+    return 0
+
+
+async def _run(
+    home: str | None, listening: socket.socket, tokens: Tokens, *, open_reads: bool, hosts: frozenset[str]
+) -> None:
+    import uvicorn
+
+    from openclaw_actors import AuthSupervisor, Settings
+    from openclaw_actors.gateway.app import create_app
+
+    async with AuthSupervisor(home, settings=Settings(control_socket=True)) as supervisor:
+        app = create_app(supervisor, tokens=tokens, open_reads=open_reads, hosts=hosts)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, number)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)  # whoever comes before it serves waits, rather than being turned away
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotServeError(
+            f"{host}:{port} can't be listened on ({why}). Choose another with --host or --port"
+        ) from None
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _names(host: str, allowed: tuple[str, ...]) -> frozenset[str]:
+    """Return what the gateway may be called: where it listens, and what its operator names."""
+    return frozenset(name.lower().rstrip(".") for name in (host.strip("[]"), *allowed))
+
+
+def _say(address: str, tokens: Tokens, *, is_made: bool, open_reads: bool, as_json: bool) -> None:
+    if as_json:
+        write_json({"event": "serving", "url": address, "tokens": tokens.path, "open_reads": open_reads}, line=True)
+        return
+    print(f"serving {address} (Ctrl-C ends)")
+    where = f"tokens for events{'' if open_reads else ' and for reading'}: {tokens.path}"
+    print(f"{where} (made just now; the line `admin` is for events)" if is_made else where)
+    sys.stdout.flush()

@@ -1,0 +1,59 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from openclaw_actors.gateway.access import Guard, Tokens
+from openclaw_actors.gateway.answers import json_response
+from openclaw_actors.gateway.auth_routes import AuthRoutes
+from openclaw_actors.gateway.event_routes import EventRoutes
+from openclaw_actors.gateway.listing_routes import ListingRoutes
+from openclaw_actors.gateway.probes import Probes
+from openclaw_actors.gateway.problems import HANDLERS
+from openclaw_actors.gateway.stream import Stream
+
+if TYPE_CHECKING:
+    from openclaw_actors.supervisor import AuthSupervisor
+
+
+def create_app(
+    supervisor: AuthSupervisor,
+    *,
+    tokens: Tokens | None = None,
+    open_reads: bool = True,
+    hosts: frozenset[str] = frozenset(),
+) -> Starlette:
+    """Return the application for a supervisor that its caller starts and stops.
+
+    No route does I/O on the event loop, and none waits for a warm unless it is asked to (`?wait=`).
+
+    Args:
+        supervisor: What answers.
+        tokens: What events need; without them no event is taken.
+        open_reads: Whether reading needs no token: only for what listens on a loopback address.
+        hosts: Names beside the loopback ones that it may be asked by.
+    """
+    parts = (
+        ListingRoutes(supervisor),
+        EventRoutes(supervisor),
+        AuthRoutes(supervisor),
+        Stream(supervisor),
+        Probes(supervisor),
+    )
+    routes = [route for part in parts for route in part.routes()]
+
+    async def index(_request: Request) -> Response:
+        listed = [{"path": route.path, "methods": sorted((route.methods or set()) - {"HEAD"})} for route in routes]
+        return json_response({"instance": supervisor.instance_id, "routes": listed})
+
+    guard = Middleware(Guard, tokens=tokens, open_reads=open_reads, hosts=hosts)
+    return Starlette(
+        routes=[Route("/", index, methods=["GET"]), *routes], middleware=[guard], exception_handlers=HANDLERS
+    )

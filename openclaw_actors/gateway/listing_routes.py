@@ -1,0 +1,121 @@
+"""The routes of models: the OpenAI-compatible list, and the listing with pages and reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from openclaw_actors.gateway.answers import Kept, agent_of, etag_of, json_response, tagged, whole_number
+from openclaw_actors.gateway.problems import Problem
+from openclaw_actors.listing.listing import DEFAULT_LIMIT, MAX_LIMIT, ListedModel, Listing, page
+from openclaw_actors.shapes import model_page
+
+if TYPE_CHECKING:
+    from openclaw_actors.supervisor import AuthSupervisor
+
+_VIEWS = ("default", "configured", "all")
+
+
+class OpenAIModel(msgspec.Struct, frozen=True):
+    """A model as OpenAI's API describes one (platform.openai.com/docs/api-reference/models/object)."""
+
+    id: str
+    owned_by: str
+    object: str = "model"
+    created: int = 0
+    """When it was made, epoch seconds; nobody here knows."""
+
+
+class OpenAIModels(msgspec.Struct, frozen=True):
+    """The list of these (…/models/list)."""
+
+    data: tuple[OpenAIModel, ...]
+    object: str = "list"
+
+
+class ListingRoutes:
+    """Answers from one pinned listing each; encoded once per listing."""
+
+    def __init__(self, supervisor: AuthSupervisor) -> None:
+        self._supervisor = supervisor
+        self._openai = Kept()
+        self._pages = Kept()
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/v1/models", self.openai_models, methods=["GET"]),
+            Route("/v1/models/{model:path}", self.openai_model, methods=["GET"]),
+            Route("/models", self.models, methods=["GET"]),
+        ]
+
+    async def openai_models(self, request: Request) -> Response:
+        """Answer with the models that the agent can use, as OpenAI's API lists them."""
+        listing = self._listing(request)
+        key = (listing.agent_id, listing.view, listing.provider)
+        return tagged(
+            request,
+            lambda: self._openai.get(key, listing, lambda: _openai_list(listing)),
+            etag_of(self._supervisor.instance_id, listing.revision, *key),
+        )
+
+    async def openai_model(self, request: Request) -> Response:
+        """Answer with one of them."""
+        listing, wanted = self._listing(request), request.path_params["model"]
+        row = next((row for row in listing.rows if row.id == wanted), None)
+        if row is None or not row.has_auth:
+            why = f"there is no model {wanted!r} here"
+            if row is not None:
+                why = f"{wanted} can't be used now: {row.reason}"
+            # as OpenAI's API says it, for its clients
+            error = {"message": why, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+            return json_response({"error": error}, 404)
+        etag = etag_of(self._supervisor.instance_id, listing.revision, listing.agent_id, row.id)
+        return tagged(request, lambda: msgspec.json.encode(_openai(row)), etag)
+
+    async def models(self, request: Request) -> Response:
+        """Answer with a page of the listing, and on request with what is hidden and why."""
+        number, limit = whole_number(request, "page", 1), whole_number(request, "limit", DEFAULT_LIMIT, most=MAX_LIMIT)
+        include = request.query_params.get("include", "")
+        if include not in ("", "hidden"):
+            raise Problem(400, "include is `hidden`, or left out")
+        listing = self._listing(request)
+        key = (listing.agent_id, listing.view, listing.provider, number, limit, include)
+        etag = etag_of(self._supervisor.instance_id, listing.revision, *key)
+        return tagged(
+            request,
+            lambda: self._pages.get(key, listing, lambda: _page(listing, number, limit, with_hidden=bool(include))),
+            etag,
+        )
+
+    def _listing(self, request: Request) -> Listing:
+        supervisor, agent = self._supervisor, agent_of(request)
+        view = request.query_params.get("view", "default")
+        if view not in _VIEWS:
+            raise Problem(400, f"view is one of {', '.join(_VIEWS)}")
+        snapshot = supervisor.snapshot(agent)
+        known = supervisor.agent_ids()
+        if not snapshot.revision:
+            if known and snapshot.agent_id not in known:
+                raise Problem(404, f"there is no agent {snapshot.agent_id!r}; the config has {', '.join(known[:20])}")
+            raise Problem(503, "this agent isn't warm yet", headers={"retry-after": "1"})
+        return supervisor.models(agent_id=agent, provider=request.query_params.get("provider"), view=view)
+
+
+def _openai(row: ListedModel) -> OpenAIModel:
+    return OpenAIModel(row.id, row.provider)
+
+
+def _openai_list(listing: Listing) -> bytes:
+    return msgspec.json.encode(OpenAIModels(tuple(_openai(row) for row in listing.rows if row.has_auth)))
+
+
+def _page(listing: Listing, number: int, limit: int, *, with_hidden: bool) -> bytes:
+    shape = model_page(listing, page(listing, number, limit))
+    if not with_hidden:
+        shape["hidden"] = {"providers": len(listing.hidden), "models": sum(one.model_count for one in listing.hidden)}
+    return msgspec.json.encode(shape)

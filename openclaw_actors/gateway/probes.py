@@ -1,0 +1,84 @@
+"""Liveness, readiness and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from openclaw_actors.gateway.answers import json_response
+
+if TYPE_CHECKING:
+    from openclaw_actors.supervisor import AuthSupervisor
+
+_NEEDED = ("Warm", "ActorsAlive")
+"""Conditions without which answers are not what they should be."""
+
+
+class Probes:
+    """Answers for whoever runs the gateway. None of them waits, reads a file or asks an actor."""
+
+    def __init__(self, supervisor: AuthSupervisor) -> None:
+        self._supervisor = supervisor
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Collector(supervisor))
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/livez", self.live, methods=["GET"]),
+            Route("/readyz", self.ready, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+        ]
+
+    async def live(self, _request: Request) -> Response:
+        """Say that the event loop turns; whatever the answers are."""
+        return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
+
+    async def ready(self, _request: Request) -> Response:
+        """Say whether every agent has answers and somebody keeps them, with all conditions."""
+        health = self._supervisor.health()
+        found = {one.type: one.status for one in health.conditions}
+        is_ready = all(found.get(kind, False) for kind in _NEEDED)
+        conditions = [
+            {"type": one.type, "status": one.status, "reason": one.reason, "message": one.message, "since": one.since}
+            for one in health.conditions
+        ]
+        return json_response({"ready": is_ready, "ok": health.ok, "conditions": conditions}, 200 if is_ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer with the counters, as Prometheus or OpenMetrics has them."""
+        encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(self._registry), 200, {"cache-control": "no-store"}, media_type)
+
+
+class _Collector(Collector):
+    """What is counted already. No label names an agent, a profile or a person."""
+
+    def __init__(self, supervisor: AuthSupervisor) -> None:
+        self._supervisor = supervisor
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as they are now."""
+        stats = self._supervisor.stats()
+        for name in stats.__struct_fields__:
+            # the names are our own: a counter each, and none is taken away
+            text = f"How many {name.replace('_', ' ')} so far."
+            yield CounterMetricFamily(f"openclaw_actors_{name}", text, value=getattr(stats, name))
+        agents = GaugeMetricFamily("openclaw_actors_agents", "How many agents the config has.")
+        agents.add_metric([], len(self._supervisor.agent_ids()))
+        yield agents
+        conditions = GaugeMetricFamily("openclaw_actors_condition", "1 while a condition holds.", labels=["type"])
+        for condition in self._supervisor.health().conditions:
+            conditions.add_metric([condition.type], float(condition.status))
+        yield conditions
+        warm_s = self._supervisor.warm_time_s
+        if warm_s is not None:
+            yield GaugeMetricFamily("openclaw_actors_warm_seconds", "How long the first warm took.", value=warm_s)

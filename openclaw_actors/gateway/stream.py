@@ -1,0 +1,89 @@
+"""`GET /events`: each change of an answer, as Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from openclaw_actors.gateway.problems import Problem
+from openclaw_actors.shapes import watch_change
+
+if TYPE_CHECKING:
+    from openclaw_actors.changes import Change
+    from openclaw_actors.supervisor import AuthSupervisor
+
+_MOST_STREAMS = 64
+"""How many streams are open at a time; browsers keep one per tab."""
+
+_BEAT_S = 15.0
+"""After how many seconds without a change a comment is sent, for proxies that end what is silent
+(html.spec.whatwg.org, section 9.2.7)."""
+
+
+class Stream:
+    """Streams changes; a client that comes back with `Last-Event-ID` misses none that is still remembered."""
+
+    def __init__(self, supervisor: AuthSupervisor) -> None:
+        self._supervisor = supervisor
+        self._open = 0
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route("/events", self.events, methods=["GET"])]
+
+    async def events(self, request: Request) -> Response:
+        """Answer with the stream. The id of an event is the instance id and the change's sequence."""
+        if self._open >= _MOST_STREAMS:
+            raise Problem(503, f"{_MOST_STREAMS} streams are open already", headers={"retry-after": "5"})
+        agent = request.query_params.get("agent")
+        since = self._since(request.headers.get("last-event-id") or request.query_params.get("since"))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._lines(since, agent), media_type="text/event-stream", headers=headers)
+
+    def _since(self, last: str | None) -> int | None:
+        """Return the sequence to go on from: None is from now on, also where the id is another process's."""
+        instance, _, sequence = (last or "").rpartition(":")
+        is_ours = instance == self._supervisor.instance_id and sequence.isascii() and sequence.isdigit()
+        return int(sequence[:18]) if is_ours else None
+
+    async def _lines(self, since: int | None, agent: str | None) -> AsyncIterator[bytes]:
+        supervisor = self._supervisor
+        instance = supervisor.instance_id
+        self._open += 1
+        changes = supervisor.aio.changes(supervisor.sequence if since is None else since)
+        try:
+            hello = msgspec.json.encode({"instance": instance, "sequence": supervisor.sequence})
+            yield b"retry: 1000\nevent: hello\ndata: " + hello + b"\n\n"
+            arriving = asyncio.ensure_future(anext(changes))
+            try:
+                while True:
+                    done, _ = await asyncio.wait({arriving}, timeout=_BEAT_S)
+                    if not done:
+                        yield b": still here\n\n"
+                        continue
+                    change = arriving.result()
+                    arriving = asyncio.ensure_future(anext(changes))
+                    if agent is None or change.agent_id == agent:
+                        yield _event(instance, change)
+            except StopAsyncIteration:
+                return
+            finally:
+                arriving.cancel()
+                with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                    await arriving
+        finally:
+            self._open -= 1
+            await changes.aclose()
+
+
+def _event(instance: str, change: Change) -> bytes:
+    data = msgspec.json.encode(watch_change(change, time.time()))
+    return f"id: {instance}:{change.sequence}\nevent: change\ndata: ".encode() + data + b"\n\n"

@@ -1,0 +1,117 @@
+"""`serve` as an operator runs it: a real process, a real home, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from homes import Home, api_key, eventually
+
+from openclaw_actors.gateway.access import TokenFileError, host_of, is_loopback, load_tokens
+
+
+@contextmanager
+def running(home: Home, state: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    """Start `serve` on a free port and return it with what it said first."""
+    command = [sys.executable, "-m", "openclaw_actors", "serve", "--home", str(home.path), "--port", "0", "--json"]
+    env = {**os.environ, **home.env, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state)}
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait(10.0)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture
+def small(home: Home) -> Home:
+    """Return a home with one key."""
+    return home.write_config().write_profiles(zai__work=api_key("zai"))
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_follows_the_disk_and_ends_well(small: Home, tmp_path: Path, end: signal.Signals) -> None:
+    """From the first line on it answers; an edit shows; a signal ends it with 0, also while somebody listens."""
+    with running(small, tmp_path / "state") as (process, said):
+        url, tokens = str(said["url"]), Path(str(said["tokens"]))
+        assert said["open_reads"]
+        assert stat.S_IMODE(tokens.stat().st_mode) == 0o600
+        admin = dict(line.split() for line in tokens.read_text().splitlines())["admin"]
+        with httpx.Client(base_url=url, timeout=10.0) as client:
+            assert client.get("/livez").text == "ok\n"
+            assert eventually(lambda: client.get("/readyz").status_code == 200)
+            small.write_profiles(groq__me=api_key("groq"))
+            assert eventually(lambda: client.get("/auth/main/groq").json()["state"] == "usable")
+            assert client.post("/reload").status_code == 401
+            headers = {"authorization": f"Bearer {admin}"}
+            assert client.post("/reload?wait=5", headers=headers).json()["answered"]
+            with client.stream("GET", "/events") as stream:
+                assert next(stream.iter_lines())
+                process.send_signal(end)
+                assert process.wait(15.0) == 0
+    assert admin not in json.dumps(said)
+
+
+def test_what_it_may_not_listen_on_is_said(small: Home, tmp_path: Path) -> None:
+    """Other machines need to be meant; a port that is taken is named."""
+    state = tmp_path / "state"
+    with running(small, state) as (_, said):
+        port = str(said["url"]).rstrip("/").rpartition(":")[2]
+        env = {**os.environ, **small.env, "XDG_STATE_HOME": str(state)}
+        for arguments, words in (
+            (["--host", "0.0.0.0"], "--allow-remote"),  # noqa: S104  # it is refused
+            (["--port", port], "can't be listened on"),
+        ):
+            command = [sys.executable, "-m", "openclaw_actors", "serve", "--home", str(small.path), *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=30, check=False)
+            assert (done.returncode, words in done.stderr, done.stdout) == (69, True, "")
+
+
+def test_token_files_are_made_kept_and_refused(tmp_path: Path) -> None:
+    """Made once, for this user alone; one that others may read, or that holds no tokens, is refused by name."""
+    path = tmp_path / "state" / "tokens"
+    made, is_made = load_tokens(path)
+    again, is_made_again = load_tokens(path)
+    assert (is_made, is_made_again) == (True, False)
+    admin = path.read_text().split()[1]
+    assert made.right_of(f"Bearer {admin}") == again.right_of(f"bearer {admin}") is not None
+    assert admin not in repr(made)
+    path.chmod(0o640)
+    with pytest.raises(TokenFileError, match="others may read it"):
+        load_tokens(path)
+    path.chmod(0o600)
+    for text in ("", "admin short\nread other\n", f"admin {admin}\nread {admin}\n", "admin\n", "\xff"):
+        path.write_bytes(text.encode("latin-1"))
+        with pytest.raises(TokenFileError, match=str(path)):
+            load_tokens(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "is_local"),
+    [
+        ("localhost:80", "localhost", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.9.9.9:1", "127.9.9.9", True),
+        ("[::1]:80", "::1", True),
+        ("LocalHost.:8", "localhost.", True),
+        ("evil.test:80", "evil.test", False),
+        ("localhost.evil.test", "localhost.evil.test", False),
+        ("0.0.0.0:1", "0.0.0.0", False),  # noqa: S104  # only looked at
+        ("", "", False),
+    ],
+)
+def test_hosts_are_told_apart(text: str, host: str, is_local: bool) -> None:
+    """With and without a port, in brackets, with a final dot."""
+    assert (host_of(text), is_loopback(host_of(text))) == (host, is_local)

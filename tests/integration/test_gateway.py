@@ -1,0 +1,265 @@
+"""The HTTP gateway, asked over real sockets: what it answers, to whom, and what it takes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+
+import openai
+import pytest
+from gateways import ADMIN, READ, Gateway, serving
+from homes import Home, Supervise, api_key, eventually, secret
+from prometheus_client.parser import text_string_to_metric_families
+
+from openclaw_actors import AuthSupervisor, Settings
+
+ACME = {
+    "baseUrl": "https://acme.test/v1",
+    "apiKey": secret("acme"),
+    "api": "openai-completions",
+    "models": [{"id": "anvil-1"}],
+}
+POST = ("/auth/main/zai/recheck", "/auth/main/zai/failures", "/auth/main/zai/successes", "/reload", "/cooldowns/clear")
+
+
+@pytest.fixture
+def small(home: Home) -> Home:
+    """Return a home with two agents, a key, and a provider of its own."""
+    home.agents("main", "ops").write_config(models={"providers": {"acme": ACME}})
+    return home.write_profiles(zai__work=api_key("zai"))
+
+
+@pytest.fixture
+def gateway(small: Home, supervise: Supervise) -> Iterator[Gateway]:
+    """Return a gateway of that home."""
+    with serving(supervise(small)) as served:
+        yield served
+
+
+# ---------------------------------------------------------------------------------------------------------- models
+
+
+def test_the_openai_client_lists_what_the_agent_can_use(gateway: Gateway) -> None:
+    """The official client lists the models unchanged, gets one, and is told what isn't there."""
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=READ)
+    found = {model.id: model.owned_by for model in client.models.list()}
+    assert found["acme/anvil-1"] == "acme"
+    assert set(found.values()) == {"acme", "zai"}
+    assert client.models.retrieve("acme/anvil-1").id == "acme/anvil-1"
+    with pytest.raises(openai.NotFoundError, match="no model"):
+        client.models.retrieve("openai/none")
+    client.close()
+
+
+def test_a_refused_provider_leaves_the_list_and_its_tag_changes(gateway: Gateway) -> None:
+    """A poller gets 304 until the agent's answers change, and then the list without what was refused."""
+    first = gateway.get("/v1/models")
+    tag = {"if-none-match": first.headers["etag"]}
+    again = gateway.get("/v1/models", headers=tag)
+    assert (again.status_code, again.content) == (304, b"")
+    body = {"evidence": "zai:work", "reason": "auth"}
+    sent = gateway.send("/auth/main/zai/failures?wait=5", body)
+    assert (sent.status_code, sent.json()["answered"]) == (200, True)
+    after = gateway.get("/v1/models", headers=tag)
+    assert after.status_code == 200
+    assert {model["owned_by"] for model in after.json()["data"]} == {"acme"}
+    gone = gateway.get("/models", params={"include": "hidden", "agent": "ops"}).json()
+    assert [one["state"] for one in gone["hidden"] if one["provider"] == "zai"] == ["rejected"]
+
+
+def test_the_listing_has_pages_views_and_reasons(gateway: Gateway) -> None:
+    """Pages count from one; what can't be asked for is said."""
+    pages = [gateway.get("/models", params={"page": number, "limit": 3}).json() for number in (1, 2)]
+    rows = [row["id"] for page in pages for row in page["models"]]
+    assert len(rows) == len(set(rows)) == 6
+    assert pages[0]["hidden"]["models"] > 0
+    one = gateway.get("/models", params={"provider": "acme"}, headers={"x-openclaw-agent-id": "ops"}).json()
+    assert (one["agent"], [row["id"] for row in one["models"]]) == ("ops", ["acme/anvil-1"])
+    for query in ({"page": "0"}, {"page": "x"}, {"limit": "101"}, {"view": "none"}, {"include": "x"}):
+        bad = gateway.get("/models", params=query)
+        assert (bad.status_code, bad.headers["content-type"]) == (400, "application/problem+json")
+
+
+# --------------------------------------------------------------------------------------------------------- answers
+
+
+def test_answers_come_with_evidence_reason_and_next_step(gateway: Gateway) -> None:
+    """All agents, one agent, one provider in any spelling; an unknown agent is said to be."""
+    assert set(gateway.get("/auth").json()["agents"]) == {"main", "ops"}
+    assert gateway.get("/auth/ops").json()["providers"]["zai"]["state"] == "usable"
+    one = gateway.get("/auth/ops/Z.AI").json()
+    assert (one["provider"], one["state"], one["evidence"]["id"]) == ("zai", "usable", "zai:work")
+    assert gateway.get("/auth/main/groq").json()["next_step"]
+    unknown = gateway.get("/auth/nobody")
+    assert (unknown.status_code, unknown.json()["status"]) == (404, 404)
+    assert "main, ops" in unknown.json()["detail"]
+
+
+def test_a_gateway_answers_at_once_and_says_that_it_warms(small: Home) -> None:
+    """Nothing waits for the warm: alive at once, ready when warm, and answers that aren't there are said to come."""
+    supervisor = AuthSupervisor(small.path, env=small.env, settings=Settings())
+    with serving(supervisor) as served:
+        assert served.get("/livez").status_code == 200
+        assert served.get("/readyz").status_code == 503
+        early = served.get("/v1/models")
+        assert (early.status_code, early.headers["retry-after"]) == (503, "1")
+        with supervisor:
+            assert eventually(lambda: served.get("/readyz").status_code == 200)
+            assert served.get("/v1/models").status_code == 200
+        assert served.send("/reload").status_code == 503
+
+
+# ---------------------------------------------------------------------------------------------------------- events
+
+
+def test_events_are_taken_and_waited_for(gateway: Gateway) -> None:
+    """Each answers with its attempt: at once, or when that is answered; a logout when it is published."""
+    at_once = gateway.send("/auth/main/zai/recheck")
+    assert (at_once.status_code, at_once.json()["generation"] > 0) == (202, True)
+    for path, body in (("/auth/main/zai/successes", {"evidence": "zai:work"}), ("/reload", {"plugins": True})):
+        assert gateway.send(f"{path}?wait=5", body).json()["answered"]
+    gateway.send("/auth/main/zai/failures?wait=5", {"evidence": "zai:work", "reason": "rate limit"})
+    assert gateway.get("/auth/main/zai").json()["state"] == "cooldown"
+    gateway.send("/cooldowns/clear", {"profile": "zai:work"})
+    assert gateway.get("/auth/main/zai").json()["state"] == "usable"
+    assert gateway.send("/auth/ops/zai/logout").json() == {"done": True}
+    assert gateway.get("/auth/main/zai").json()["state"] == "missing"
+
+
+def test_bad_events_are_refused_and_said_why(gateway: Gateway) -> None:
+    """Each as problem+json that never repeats what was sent: it may have been a secret."""
+    bodies: tuple[tuple[str, object, int], ...] = (
+        ("/auth/main/zai/failures", {"evidence": "zai:work", "reason": secret("reason")}, 422),
+        ("/auth/main/zai/failures", {"evidence": "zai:work"}, 422),
+        ("/auth/main/zai/failures", {"key": secret("key")}, 422),
+        ("/auth/main/zai/failures", [secret("list")], 422),
+        ("/auth/nobody/zai/recheck", {}, 404),
+        ("/auth/main/groq/logout", {}, 409),
+        ("/cooldowns/clear", {"profile": "none:x"}, 409),
+        ("/auth/main/zai/recheck?wait=nan", {}, 400),
+        ("/nothing", {}, 404),
+    )
+    for path, body, status in bodies:
+        refused = gateway.send(path, body)
+        assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json"), path
+        assert refused.json()["detail"]
+        assert "canary-" not in refused.text
+    assert gateway.client.request("DELETE", "/models", headers={"authorization": f"Bearer {ADMIN}"}).status_code == 405
+
+
+def test_each_change_is_streamed_once_and_a_stream_goes_on_where_it_ended(gateway: Gateway, small: Home) -> None:
+    """Server-Sent Events, with an id to come back with; what another process was told means nothing here."""
+
+    def events(count: int, **headers: str) -> list[tuple[str, dict[str, object]]]:
+        found, last = [], ""
+        with gateway.client.stream("GET", "/events", headers=headers) as stream:
+            started.set()
+            for line in stream.iter_lines():
+                last = line.removeprefix("id: ") if line.startswith("id: ") else last
+                if line.startswith("data: ") and last:
+                    found.append((last, json.loads(line.removeprefix("data: "))))
+                    if len(found) == count:
+                        break
+        return found
+
+    started, heard = threading.Event(), list[list[tuple[str, dict[str, object]]]]()
+    listener = threading.Thread(target=lambda: heard.append(events(2)))
+    listener.start()
+    assert started.wait(5.0)
+    small.write_profiles(groq__me=api_key("groq"), zai__work=api_key("zai"))
+    listener.join(8.0)
+    (first,) = heard
+    assert {str(one["agent"]) for _, one in first} <= {"main", "ops"}
+    sequences = [int(name.rpartition(":")[2]) for name, _ in first]
+    assert sequences == sorted(set(sequences))
+    (after,) = events(1, **{"last-event-id": first[0][0]})
+    assert after == first[1] or int(after[0].rpartition(":")[2]) == sequences[0] + 1
+
+
+# ---------------------------------------------------------------------------------------------------------- metrics
+
+
+def test_metrics_are_prometheus_and_name_no_agent(gateway: Gateway) -> None:
+    """A parser of Prometheus's own reads them; labels are few and none names whose they are."""
+    answer = gateway.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert families["openclaw_actors_warms"].samples[0].value >= 1
+    assert families["openclaw_actors_agents"].samples[0].value == 2
+    labels = {name for family in families.values() for sample in family.samples for name in sample.labels}
+    assert labels == {"type"}
+    values = {value for family in families.values() for sample in family.samples for value in sample.labels.values()}
+    assert values == {condition.type for condition in gateway.supervisor.health().conditions}
+
+
+# ----------------------------------------------------------------------------------------------------------- access
+
+
+@pytest.mark.parametrize("token", ["", "Bearer wrong", f"Basic {ADMIN}", f"Bearer {READ}"])
+def test_events_need_the_admin_token(gateway: Gateway, token: str) -> None:
+    """Nobody, somebody else, the right token in the wrong way, and a reader change nothing."""
+    before = gateway.supervisor.stats()
+    for path in POST:
+        refused = gateway.client.post(path, headers={"authorization": token} if token else {}, json={})
+        assert refused.status_code == (403 if token.endswith(READ) else 401), path
+        assert refused.json()["detail"]
+    assert gateway.supervisor.stats().failures_reported == before.failures_reported
+
+
+def test_where_reading_is_not_open_it_needs_a_token(small: Home, supervise: Supervise) -> None:
+    """Probes are open; everything else takes either token."""
+    with serving(supervise(small), open_reads=False) as served:
+        assert served.get("/livez").status_code == served.get("/readyz").status_code == 200
+        for path in ("/v1/models", "/models", "/auth", "/events", "/metrics", "/"):
+            refused = served.get(path)
+            assert (refused.status_code, refused.headers["www-authenticate"][:6]) == (401, "Bearer")
+        for token in (READ, ADMIN):
+            assert served.get("/auth", headers={"authorization": f"bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.test"}, 421),
+        ({"host": "127.0.0.1.evil.test:80"}, 421),
+        ({"host": ""}, 421),
+        ({"origin": "https://evil.test"}, 403),
+        ({"host": "localhost:1", "origin": "http://localhost:1"}, 200),
+        ({"host": "[::1]:18790"}, 200),
+    ],
+)
+def test_a_page_that_rebinds_its_name_or_comes_from_elsewhere_is_refused(
+    gateway: Gateway, headers: dict[str, str], status: int
+) -> None:
+    """By the names that the gateway is called and the page came from, reads as well."""
+    assert gateway.get("/auth", headers=headers).status_code == status
+
+
+def test_forms_and_long_bodies_are_refused(gateway: Gateway) -> None:
+    """What any page can send without asking is no event; what is too long isn't read."""
+    auth = {"authorization": f"Bearer {ADMIN}"}
+    form = gateway.client.post("/reload", headers=auth, data={"plugins": "1"})
+    assert form.status_code == 415
+    long = gateway.client.post("/reload", headers=auth | {"content-type": "application/json"}, content=b" " * 70_000)
+    assert long.status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(70):
+            yield b" " * 1024
+
+    streamed = gateway.client.post("/reload", headers=auth | {"content-type": "application/json"}, content=chunks())
+    assert streamed.status_code == 413
+
+
+def test_no_answer_holds_a_secret(full: Home, supervise: Supervise) -> None:
+    """Every route of a home with a secret in every place."""
+    with serving(supervise(full)) as served:
+        agents = served.supervisor.agent_ids()
+        paths = ["/", "/v1/models", "/models?view=all&limit=100&include=hidden", "/auth", "/readyz", "/metrics"]
+        paths += [f"/auth/{agent}?all=1" for agent in agents]
+        providers = served.get(f"/auth/{agents[0]}?all=1").json()["providers"]
+        paths += [f"/auth/{agents[0]}/{provider}" for provider in providers]
+        for path in paths:
+            answer = served.get(path)
+            assert "canary-" not in answer.text, path
+            assert "canary-" not in str(answer.headers), path
