@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from openclaw_actors.auth.verdict import Evidence, State, Verdict
     from openclaw_actors.changes import Change
     from openclaw_actors.counters import Stats
+    from openclaw_actors.credential import Credential
     from openclaw_actors.errors import (
         ConfigError,
+        CredentialError,
         ForkedError,
         NoThreadError,
         NotRunningError,
@@ -40,6 +42,8 @@ _HOMES = {
     "Change": "changes",
     "Condition": "health",
     "ConfigError": "errors",
+    "Credential": "credential",
+    "CredentialError": "errors",
     "Evidence": "auth.verdict",
     "ForkedError": "errors",
     "Health": "health",
@@ -65,6 +69,8 @@ __all__ = [
     "Change",
     "Condition",
     "ConfigError",
+    "Credential",
+    "CredentialError",
     "Evidence",
     "ForkedError",
     "Health",

@@ -19,6 +19,9 @@ import msgspec
 
 from openclaw_actors.auth.verdict import Verdict
 from openclaw_actors.changes import Change
+from openclaw_actors.credential import Credential
+from openclaw_actors.errors import CredentialError
+from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.ids import Generation
 
 if TYPE_CHECKING:
@@ -54,6 +57,26 @@ class Aio:
     async def clear_cooldown(self, profile_id: str, *, agent_id: str | None = None) -> None:
         """Clear the resting windows of a profile; done when that is published."""
         await _in_thread(lambda: self._supervisor.clear_cooldown(profile_id, agent_id=agent_id))
+
+    async def credential(self, provider: str, *, agent_id: str | None = None, model: str | None = None) -> Credential:
+        """Return the credential that a request is to be made with, its secret read off the loop; see
+        `AuthSupervisor.credential`.
+
+        Raises:
+            CredentialError: There is none to hand out, or the disk did not answer within `Settings.source_deadline_s`.
+        """
+        supervisor = self._supervisor
+        deadline_s = supervisor._settings.source_deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await _in_thread(lambda: supervisor.credential(provider, agent_id=agent_id, model=model))
+        except TimeoutError:
+            raise CredentialError(
+                supervisor._agent_id(agent_id),
+                normalise_provider(provider),
+                f"what holds the credential did not answer within {deadline_s:g} s",
+                "Look at the disk and at health(); until it answers, the next request passes it over",
+            ) from None
 
     async def fresh(
         self,

@@ -8,6 +8,7 @@ OpenclawActorsError
 │   ├── StoreBusyError        its lock is held by a live process
 │   └── StoreReadOnlyError    it can't be written (permissions)
 │       └── StoreKindError    it is of a kind that isn't written yet (SQLite)
+├── CredentialError           no credential can be handed out (each candidate's reason is in it)
 ├── SettingsError             a settings file or value
 ├── UnknownReasonError        a failure reason outside the table (also a ValueError)
 ├── NotRunningError           the supervisor isn't started, or is stopped (also a RuntimeError)
@@ -16,6 +17,11 @@ OpenclawActorsError
 """
 
 from __future__ import annotations
+
+from typing import Self
+
+_MOST_NAMED = 20
+"""How many credentials the text of a `CredentialError` names."""
 
 
 class OpenclawActorsError(Exception):
@@ -65,6 +71,35 @@ class StoreReadOnlyError(StoreError):
 
 class StoreKindError(StoreReadOnlyError):
     """A profile store is of a kind that this package doesn't write."""
+
+
+class CredentialError(OpenclawActorsError):
+    """No credential of a provider can be handed out.
+
+    The text names every candidate with what keeps it back (file and place where there is one) and what to do; never a
+    secret.
+    """
+
+    def __init__(
+        self, agent_id: str, provider: str, problem: str, remedy: str = "", candidates: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.agent_id = agent_id
+        """The agent that was asked for."""
+        self.provider = provider
+        """The normalised provider."""
+        self.problem = problem
+        """What is wrong."""
+        self.remedy = remedy
+        """What to do about it; empty when the candidates say it themselves."""
+        self.candidates = candidates
+        """(evidence id, reason) of each credential that is known, in the order in which they were tried."""
+        reasons = "".join(f"\n- {name}: {why}" for name, why in candidates[:_MOST_NAMED])
+        if len(candidates) > _MOST_NAMED:
+            reasons += f"\n- and {len(candidates) - _MOST_NAMED} more"
+        super().__init__(f"{provider} for agent {agent_id}: {problem}{f'. {remedy}' if remedy else ''}{reasons}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        return type(self), (self.agent_id, self.provider, self.problem, self.remedy, self.candidates)
 
 
 class SettingsError(OpenclawActorsError):

@@ -110,7 +110,9 @@ class Events(Reads):
             UnknownReasonError: The reason is none of the table.
         """
         normal = normalise_reason(reason)
-        report, found = self._report(partial(ReportFailure, reason=normal), evidence_id, agent_id, model)
+        report, found = self._report(
+            partial(ReportFailure, reason=normal), evidence_id, agent_id, model, of_failure=True
+        )
         auth = self._prepared.agents.get(report.agent_id)
         if found is not None and auth is not None:
             config = self._runtime.config()
@@ -257,6 +259,8 @@ class Events(Reads):
         evidence_id: str,
         agent_id: str | None,
         model: str | None,
+        *,
+        of_failure: bool = False,
     ) -> tuple[ReportFailure | ReportSuccess, Reported | None]:
         """Make a report and the attempt that will answer it, and find what it is about."""
         self._check_events()
@@ -266,7 +270,7 @@ class Events(Reads):
         # whoever sees the same store is meant too; the listener narrows it to them
         scope = Scope.product(None, {cell.provider for cell in found.cells} if found is not None else ())
         report = make(
-            generation=self._runtime.wants.mint(scope, of_report=True),
+            generation=self._runtime.wants.mint(scope, of_report=True, of_failure=of_failure),
             agent_id=wanted,
             evidence_id=EvidenceId(evidence_id),
             model=model,

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Self
 from openclaw_actors.actors.dispatch import ThreadedDispatcher
 from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.changes import Change
+from openclaw_actors.credential import Credential
 from openclaw_actors.errors import NoThreadError, NotRunningError
 from openclaw_actors.events import Events
 from openclaw_actors.forking import mend_in_children
+from openclaw_actors.handover import Handover, nothing_known
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.log import log
 from openclaw_actors.prepared import PreparedMap
@@ -71,6 +74,7 @@ class AuthSupervisor(Events):
         self._stop_timeout_s = 5.0
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._handover = Handover(self._runtime)
         self._gap: LoopGap | None = None
         self._aio: Aio | None = None
         self._said_warm = False
@@ -201,6 +205,34 @@ class AuthSupervisor(Events):
 
             self._aio = Aio(self)
         return self._aio
+
+    def credential(self, provider: str, *, agent_id: str | None = None, model: str | None = None) -> Credential:
+        """Return the credential that a request to a provider is to be made with, its secret read now. Blocks on the
+        disk, for as long as that takes: not for an event loop, see `aio`.
+
+        It is the verdict's winner; one that can't be read any more is passed over for the next one that has auth, and
+        one that rests comes only when nothing else is left. After a `report_failure` of its `evidence_id` the next call
+        returns the next one. Nothing is kept: each call reads. Variables of the process are as they were copied.
+
+        Args:
+            provider: In any spelling.
+            agent_id: The agent that runs; None is the default agent.
+            model: The model that is asked for: a rate limit may rest just that one.
+
+        Raises:
+            CredentialError: No credential has auth, or none can be handed out; it says of each why, and what to do.
+        """
+        if not isinstance(provider, str):
+            raise TypeError(f"provider must be a str, not {type(provider).__name__}")
+        normal = normalise_provider(provider)
+        auth = self._published(agent_id)
+        if auth is not None:
+            self._handover.wait_for_failures(auth, normal)
+            auth = self._published(agent_id)
+        cell = auth.table.get(normal) if auth is not None else None
+        if auth is None or cell is None:
+            raise nothing_known(self.verdict(provider, agent_id=agent_id))
+        return self._handover.hand_out(auth, cell, model)
 
     @property
     def home_path(self) -> str:

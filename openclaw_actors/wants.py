@@ -26,6 +26,7 @@ class Wants:
         self._latest = 0
         self._open: dict[Generation, Scope] = {}
         self._of_reports: set[Generation] = set()
+        self._of_failures: set[Generation] = set()
         self._counts: dict[Scope, int] = {}
         self._scopes: tuple[Scope, ...] = ()
         self._closed = False
@@ -59,8 +60,14 @@ class Wants:
         """Whether somebody is there to answer: not after a stop, nor in a forked child."""
         return not self._closed and not self.is_forked
 
-    def mint(self, scope: Scope, *, of_report: bool = False) -> Generation:
-        """Return the next generation and note that it wants this scope; one of a report is answered by that alone."""
+    def mint(self, scope: Scope, *, of_report: bool = False, of_failure: bool = False) -> Generation:
+        """Return the next generation and note that it wants this scope; one of a report is answered by that alone.
+
+        Args:
+            scope: What it wants.
+            of_report: It is of a report.
+            of_failure: It is of a report of a failure: whoever is handed a credential waits for it.
+        """
         with self._lock:
             self._count(scope, 1)
             self._latest += 1
@@ -68,6 +75,8 @@ class Wants:
             self._open[generation] = scope
             if of_report:
                 self._of_reports.add(generation)
+            if of_failure:
+                self._of_failures.add(generation)
         return generation
 
     def narrow(self, generation: Generation, scope: Scope) -> None:
@@ -83,6 +92,7 @@ class Wants:
         """Note that a generation is answered."""
         with self._lock:
             self._of_reports.discard(generation)
+            self._of_failures.discard(generation)
             scope = self._open.pop(generation, None)
             if scope is None:
                 return
@@ -97,6 +107,11 @@ class Wants:
         """Return what is unanswered, oldest first, with or without reports."""
         with self._lock:
             return tuple(sorted((one, of) for one, of in self._open.items() if reports or one not in self._of_reports))
+
+    def open_failures(self, agent_id: AgentId, provider: ProviderId) -> tuple[Generation, ...]:
+        """Return the reports of failures about one cell that are unanswered."""
+        with self._lock:
+            return tuple(one for one in self._of_failures if self._open[one].covers(agent_id, provider))
 
     def is_wanted(self, agent_id: AgentId, provider: ProviderId) -> bool:
         """Tell whether something newer is wanted for one cell, or nobody is there to answer. Takes no lock."""

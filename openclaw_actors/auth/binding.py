@@ -7,6 +7,10 @@ import msgspec
 from openclaw_actors.auth.ledger import LedgerKey
 from openclaw_actors.auth.verdict import Candidate, Cell
 from openclaw_actors.home.stores.merge import StoreView
+from openclaw_actors.home.stores.windows import Windows
+
+_FEW = 8
+"""Up to so many candidates it is quicker to look for each among the profiles than to index these."""
 
 
 def bound(candidate: Candidate, view: StoreView) -> Candidate:
@@ -17,23 +21,27 @@ def bound(candidate: Candidate, view: StoreView) -> Candidate:
     if candidate.store is None:
         return candidate
     name = candidate.evidence.id
-    place = view.place(name)
+    return _bound_at(view.place(name), candidate, view, view.windows(name))
+
+
+def _bound_at(place: int, candidate: Candidate, view: StoreView, windows: Windows | None) -> Candidate:
     if place < 0:
         return candidate
     owner = view.main if view.inherited[place] else view.own
-    return msgspec.structs.replace(
-        candidate,
-        store=owner,
-        digest=view.profiles[place].digest,
-        windows=view.windows(name),
-    )
+    return msgspec.structs.replace(candidate, store=owner, digest=view.profiles[place].digest, windows=windows)
 
 
 def candidates_of(cell: Cell, view: StoreView) -> tuple[Candidate, ...]:
     """Return what a cell is folded from, as the agent with this view sees it."""
     if not cell.is_common:
         return cell.candidates
-    return tuple(bound(candidate, view) for candidate in cell.candidates)
+    if len(cell.candidates) <= _FEW:
+        return tuple(bound(candidate, view) for candidate in cell.candidates)
+    places, usage = {profile.outline.id: at for at, profile in enumerate(view.profiles)}, dict(view.usage)
+    return tuple(
+        one if one.store is None else _bound_at(places.get(one.evidence.id, -1), one, view, usage.get(one.evidence.id))
+        for one in cell.candidates
+    )
 
 
 def pinned(cell: Cell, view: StoreView) -> Cell:

@@ -127,6 +127,15 @@ def decide(
     return msgspec.structs.replace(cell, models=models)
 
 
+def run_order(
+    provider: ProviderId, candidates: tuple[Candidate, ...], ledger: Ledger, now: float, model: str | None = None
+) -> list[Judged]:
+    """Return the candidates in the order in which a run tries them, each with its state: what `decide` folds."""
+    now_ms = round(now * 1000)
+    windows = _shared_refusals(candidates, [_windows(c, ledger, now_ms) for c in candidates], now_ms)
+    return _in_run_order(provider, candidates, windows, now_ms, model)
+
+
 def _answer(cell: Cell) -> tuple[object, ...]:
     return cell.state, cell.evidence, cell.reason
 
@@ -199,7 +208,7 @@ def _nothing(provider: ProviderId, unread: str, known: bool) -> Cell:
     )
 
 
-class _Judged(NamedTuple):
+class Judged(NamedTuple):
     """A candidate with its windows applied."""
 
     candidate: Candidate
@@ -226,12 +235,7 @@ def _fold(
     model: str | None,
     unread: str,
 ) -> Cell:
-    judged = [
-        _Judged(c, c.state, c.reason, c.next_step, 0.0) if w is None else _judge(provider, c, w, now_ms, model)
-        for c, w in zip(candidates, windows, strict=True)
-    ]
-    if len(judged) > 1:
-        judged.sort(key=_Judged.run_order)
+    judged = _in_run_order(provider, candidates, windows, now_ms, model)
     winner = judged[0]
     best = winner if len(judged) == 1 else min(judged, key=lambda item: item.state.rank)
     state, reason, step = best.state, winner.reason, winner.next_step
@@ -252,7 +256,23 @@ def _fold(
     )
 
 
-def _judge(provider: ProviderId, candidate: Candidate, windows: Windows, now_ms: int, model: str | None) -> _Judged:
+def _in_run_order(
+    provider: ProviderId,
+    candidates: tuple[Candidate, ...],
+    windows: list[Windows | None],
+    now_ms: int,
+    model: str | None,
+) -> list[Judged]:
+    judged = [
+        Judged(c, c.state, c.reason, c.next_step, 0.0) if w is None else _judge(provider, c, w, now_ms, model)
+        for c, w in zip(candidates, windows, strict=True)
+    ]
+    if len(judged) > 1:
+        judged.sort(key=Judged.run_order)
+    return judged
+
+
+def _judge(provider: ProviderId, candidate: Candidate, windows: Windows, now_ms: int, model: str | None) -> Judged:
     active = [
         w
         for w in active_windows(windows, now_ms, model)
@@ -262,11 +282,11 @@ def _judge(provider: ProviderId, candidate: Candidate, windows: Windows, now_ms:
         reason = candidate.reason
         if lapsed(windows, now_ms):
             reason += "; half-open: its window is over, the next request decides"
-        return _Judged(candidate, candidate.state, reason, candidate.next_step, 0.0)
+        return Judged(candidate, candidate.state, reason, candidate.next_step, 0.0)
     worst = max(active, key=lambda w: (_STATE_OF[w.effect].rank, w.until_ms))
     state = _STATE_OF[worst.effect]
     reason, step = _words(provider, candidate, windows, worst, state)
-    return _Judged(candidate, state, reason, step, worst.until_ms / 1000)
+    return Judged(candidate, state, reason, step, worst.until_ms / 1000)
 
 
 def _words(

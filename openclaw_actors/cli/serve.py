@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -43,8 +45,7 @@ def serve(
     listening = _listen(host, port)
     address = _url(listening)
     _say(address, tokens, is_made=is_made, open_reads=is_local, as_json=as_json)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises again what it has ended for
-        asyncio.run(_run(home, listening, tokens, open_reads=is_local, hosts=_names(host, allow_hosts)))
+    asyncio.run(_run(home, listening, tokens, open_reads=is_local, hosts=_names(host, allow_hosts)))
     return 0
 
 
@@ -52,6 +53,16 @@ async def _run(
     home: str | None, listening: socket.socket, tokens: Tokens, *, open_reads: bool, hosts: frozenset[str]
 ) -> None:
     import uvicorn
+
+    class Server(uvicorn.Server):
+        """One that ends well: uvicorn's own raises the signal anew after it, which ends the process by it."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            yield
 
     from openclaw_actors import AuthSupervisor, Settings
     from openclaw_actors.gateway.app import create_app
@@ -66,7 +77,7 @@ async def _run(
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await Server(config).serve(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

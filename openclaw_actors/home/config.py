@@ -175,12 +175,28 @@ def _report_key(key: KeyFacts, place: str, path: str, substituted: set[str], fin
         )
 
 
+def provider_entry(document: dict[str, object], provider: str) -> tuple[str, dict[str, object]] | None:
+    """Return a provider's entry of `models.providers`, with its key there: the exact id first, then any spelling."""
+    entries = _object(_object(document, "models"), "providers")
+    spelled = next((one for one in (provider, *entries) if _is_entry_of(provider, one, entries.get(one))), None)
+    return None if spelled is None else (spelled, _object(entries, spelled))
+
+
+def _is_entry_of(provider: str, spelled: str, entry: object) -> bool:
+    return isinstance(entry, dict) and bool(spelled.strip()) and normalise_provider(spelled) == provider
+
+
 def _xai_search_key(document: dict[str, object], resolver: Resolver) -> KeyFacts:
+    return resolver.configured(xai_search_value(document))
+
+
+def xai_search_value(document: dict[str, object]) -> object:
+    """Return what stands where the web search key of xai is expected; it may be a secret."""
     entry = _object(_object(_object(document, "plugins"), "entries"), "xai")
     value = _object(_object(entry, "config"), "webSearch").get("apiKey")
     if value is None:
         value = _object(_object(_object(_object(document, "tools"), "web"), "search"), "grok").get("apiKey")
-    return resolver.configured(value)
+    return value
 
 
 def _auth_profiles(auth: dict[str, object]) -> list[AuthProfileConfig]:

@@ -17,7 +17,7 @@ from openclaw_actors.errors import HomeError
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import CliFacts
 from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
-from openclaw_actors.home.opaque import OpaqueEnv
+from openclaw_actors.home.opaque import OpaqueEnv, Secret
 from openclaw_actors.home.paths import HomeLocation, absolute, real_path
 from openclaw_actors.home.surrogates import without_halves
 from openclaw_actors.ids import ProviderId
@@ -95,21 +95,13 @@ def read_cli(name: str, *, location: HomeLocation, env: OpaqueEnv, digester: Dig
         )
 
     try:
-        read = read_regular(path, HomeError, limit=STORE_LIMIT_BYTES)
+        login = _login(path, program)
     except HomeError as trouble:
         return facts(problem=trouble.problem, is_broken=True)
-    if read is None:
-        return facts()
-    data, status = read
-    try:
-        document = msgspec.json.decode(without_halves(data))
-        if not isinstance(document, dict):
-            return facts(problem="it is not a JSON object")
-        login = program.parse(document, status.st_mtime)
     except _Absent as reason:
         return facts(problem=str(reason))
-    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
-        return facts(problem="it is not valid JSON", is_broken=True)
+    if login is None:
+        return facts()
     return facts(
         found=True,
         kind="oauth" if login.refresh else "token",
@@ -119,6 +111,45 @@ def read_cli(name: str, *, location: HomeLocation, env: OpaqueEnv, digester: Dig
         account=digester(login.account) if login.account else None,
         email=digester(login.email.casefold()) if login.email else None,
     )
+
+
+def take_login(name: str, *, location: HomeLocation, env: OpaqueEnv) -> tuple[Secret, str, float, str]:
+    """Read the access token of one program's login now; return it with its kind, its expiry (epoch seconds) and the
+    file.
+
+    Raises:
+        HomeError: There is no complete login.
+    """
+    program = _PROGRAMS[name]
+    path, _ = _path_of(name, program, location, env)
+    problem = "it is not there any more"
+    try:
+        login = _login(path, program)
+    except _Absent as reason:
+        login, problem = None, str(reason)
+    if login is None:
+        raise HomeError(path, problem, f"Log in again with {name}.")
+    return Secret(login.access), "oauth" if login.refresh else "token", login.expires_at, path
+
+
+def _login(path: str, program: _Program) -> _Login | None:
+    """Read one login; None when there is no file.
+
+    Raises:
+        HomeError: The file can't be read, or is no JSON: torn, perhaps.
+        _Absent: It holds no complete login.
+    """
+    read = read_regular(path, HomeError, limit=STORE_LIMIT_BYTES)
+    if read is None:
+        return None
+    data, status = read
+    try:
+        document = msgspec.json.decode(without_halves(data))
+        if not isinstance(document, dict):
+            raise _Absent("it is not a JSON object")
+        return program.parse(document, status.st_mtime)
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
+        raise HomeError(path, "it is not valid JSON", "It is read again when its program is done.") from None
 
 
 def _path_of(name: str, program: _Program, location: HomeLocation, env: OpaqueEnv) -> tuple[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -63,6 +63,15 @@ def follow(tree: Tree, pointer: str, digester: Digester) -> Tree:
     Like OpenClaw (2026.5.22, json-pointer.ts), it takes the number that an array's segment begins with. The digester
     is the one that the tree was made with.
     """
+    return cast("Tree", _follow(tree, pointer, digester))
+
+
+def follow_raw(document: object, pointer: str) -> object:
+    """Return what a JSON pointer leads to in the document itself; None when it leads nowhere."""
+    return _follow(document, pointer, str)
+
+
+def _follow(tree: object, pointer: str, key_of: Callable[[str], str | bytes]) -> object:
     if not pointer.startswith("/"):
         return None
     for segment in pointer[1:].split("/"):
@@ -72,7 +81,7 @@ def follow(tree: Tree, pointer: str, digester: Digester) -> Tree:
             index = int(found[1]) if found and len(found[1]) < 10 else -1
             tree = tree[index] if 0 <= index < len(tree) else None
         elif isinstance(tree, dict):
-            tree = tree.get(digester(key))
+            tree = tree.get(key_of(key))
         else:
             return None
     return tree

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NoReturn, final
 
 PROCESS: Final = "environment"
@@ -121,3 +121,33 @@ class RawSide:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an OpaqueEnv holds secrets and is not pickled")
+
+
+@final
+class Secret:
+    """One secret on its way out; it comes out by `reveal` alone.
+
+    It is behind a function: printers that walk an object's attributes find nothing else. Two are equal only when they
+    are one object, so that comparing tells nothing.
+    """
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, text: str) -> None:
+        self._reveal: Callable[[], str] = lambda: text
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return "Secret(<secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self

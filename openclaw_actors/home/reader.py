@@ -30,11 +30,37 @@ from openclaw_actors.home.secrets import Resolver, SecretRules, secret_rules
 from openclaw_actors.home.stores.json_files import decode_store
 from openclaw_actors.home.stores.open import read_store
 from openclaw_actors.home.substitution import Substitution, with_config_env
+from openclaw_actors.home.taking import Place, Taken, Ways, take
 from openclaw_actors.ids import AgentId, StoreId
 from openclaw_actors.log import log
 from openclaw_actors.reading.job import describe_error, places
 
 _T = TypeVar("_T")
+
+
+@final
+class _Document:
+    """A config as it stands after includes and substitution; holds secrets, lives for one reading."""
+
+    __slots__ = ("content", "env", "exists", "layers", "looked_at", "path", "unresolved")
+
+    def __init__(
+        self,
+        path: str,
+        exists: bool,
+        content: dict[str, object],
+        env: OpaqueEnv,
+        unresolved: list[tuple[str, str]],
+        layers: Layers,
+        looked_at: tuple[str, ...],
+    ) -> None:
+        self.path = path
+        self.exists = exists
+        self.content = content
+        self.env = env
+        self.unresolved = unresolved
+        self.layers = layers
+        self.looked_at = looked_at
 
 
 @final
@@ -153,6 +179,26 @@ class HomeReader:
             f"cli:{name}", lambda: read_cli(name, location=self.location, env=env, digester=self._digester)
         )
 
+    def take(self, place: Place, now: float) -> Taken:
+        """Take the secret from the one place that a piece of evidence names, as it is there now; nothing is kept.
+
+        Args:
+            place: Where it is.
+            now: Epoch seconds; what has expired isn't handed out.
+
+        Raises:
+            HomeError: There is none that can be handed out: file, place and remedy.
+        """
+        ways = Ways(self.location, self._max_store_bytes, self._current, self._newest)
+        return _without_traces(place.source, lambda: take(place, ways, now))
+
+    def _newest(self) -> tuple[str, dict[str, object], Resolver]:
+        with self._lock:
+            process, dotenvs = self._process, self._dotenvs
+        document = self._read_document(process, dotenvs)
+        resolver = Resolver(document.env, secret_rules(document.content.get("secrets")), self._digester)
+        return document.path, document.content, resolver
+
     def decode_store(self, store: StoreId, document: bytes) -> StoreFacts:
         """Return what a given store document says, as if `store` held it; reads no file but the environment's.
 
@@ -213,6 +259,28 @@ class HomeReader:
         self, process: OpaqueEnv, before: SecretFiles, dotenvs: Mapping[str, OpaqueEnv]
     ) -> tuple[HomeFacts, Resolver, Mapping[str, OpaqueEnv]]:
         location = self.location
+        document = self._read_document(process, dotenvs)
+        env, rules = document.env, secret_rules(document.content.get("secrets"))
+        judge = Resolver(env, rules, self._digester).judge
+        files = read_secret_files(rules.files, location.home, judge, self._digester, before)
+        resolver = Resolver(env, rules, self._digester, files)
+        config = config_facts(
+            document.content,
+            path=document.path,
+            exists=document.exists,
+            location=location,
+            resolver=resolver,
+            unresolved=document.unresolved,
+        )
+        config = msgspec.structs.replace(config, findings=(*document.layers.findings, *config.findings))
+        environment, looked_for = environment_facts(env, config, location, self._digester)
+        depends_on = (*document.looked_at, *files.paths, *looked_for)
+        facts = HomeFacts(config, environment, tuple(dict.fromkeys(depends_on)))
+        return facts, resolver, document.layers.held
+
+    def _read_document(self, process: OpaqueEnv, dotenvs: Mapping[str, OpaqueEnv]) -> _Document:
+        """Read the config with its includes and variables."""
+        location = self.location
         path = first_existing(location.config_candidates)
         layers = Layers(process, location, self._cwd, dotenvs)
         includes = Includes(path, include_roots(location, layers.env.raw_side))
@@ -239,23 +307,7 @@ class HomeReader:
             trouble.looked_at = looked_at()
             raise
         assert isinstance(substituted, dict)
-        rules = secret_rules(substituted.get("secrets"))
-        judge = Resolver(env, rules, self._digester).judge
-        files = read_secret_files(rules.files, location.home, judge, self._digester, before)
-        resolver = Resolver(env, rules, self._digester, files)
-        config = config_facts(
-            substituted,
-            path=path,
-            exists=exists,
-            location=location,
-            resolver=resolver,
-            unresolved=substitution.unresolved,
-        )
-        config = msgspec.structs.replace(config, findings=(*layers.findings, *config.findings))
-        environment, looked_for = environment_facts(env, config, location, self._digester)
-        depends_on = (*location.config_candidates, *targets, *includes.paths, *layers.paths, *files.paths, *looked_for)
-        facts = HomeFacts(config, environment, tuple(dict.fromkeys(depends_on)))
-        return facts, resolver, layers.held
+        return _Document(path, exists, substituted, env, substitution.unresolved, layers, looked_at())
 
     def __repr__(self) -> str:
         return f"HomeReader({self.location.state_dir!r})"

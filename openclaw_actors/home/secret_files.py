@@ -21,7 +21,7 @@ from openclaw_actors.errors import HomeError
 from openclaw_actors.home.digest import Digester
 from openclaw_actors.home.facts import Finding
 from openclaw_actors.home.files import KEPT_CHANGING, read_regular
-from openclaw_actors.home.judged import NO_SECRET, Judge, Judgement, Tree, digest_of, follow, judged
+from openclaw_actors.home.judged import NO_SECRET, Judge, Judgement, Tree, digest_of, follow, follow_raw, judged
 from openclaw_actors.home.paths import absolute, real_path
 
 DEFAULT_LIMIT_BYTES = 1024 * 1024
@@ -200,34 +200,65 @@ def read_secret_files(
     return SecretFiles([_read(provider, home, judge, digester, before) for provider in providers])
 
 
+def text_in(provider: FileProvider, home: str, identifier: str) -> str:
+    """Return the text that a reference means, read now; it is a secret.
+
+    Args:
+        provider: The declaration.
+        home: What `~` means.
+        identifier: A JSON pointer, or `value`.
+
+    Raises:
+        HomeError: There is none.
+    """
+    path = absolute(provider.path, home) if provider.path else ""
+    payload, problem, remedy, _ = _payload(provider, path)
+    if problem:
+        place = f"secrets.providers.{provider.alias}"
+        raise HomeError(path or place, problem, remedy, place=place if path else "")
+    if provider.is_single:
+        found = payload if identifier == SINGLE_VALUE_ID else None
+    else:
+        found = follow_raw(payload, identifier)
+    if not isinstance(found, str) or not found.strip():
+        problem = "it has no text where the reference points"
+        raise HomeError(path, problem, "Put the secret there, or mend the reference's id.", place=identifier)
+    return found
+
+
 def _read(provider: FileProvider, home: str, judge: Judge, digester: Digester, before: SecretFiles) -> _Content:
     path = absolute(provider.path, home) if provider.path else ""
+    payload, problem, remedy, torn = _payload(provider, path)
+    if problem:
+        return _Content(provider, path, before.last_good(path, provider) if torn else None, problem, remedy, torn)
+    return _Content(provider, path, judged(payload, judge, digester))
+
+
+def _payload(provider: FileProvider, path: str) -> tuple[object, str, str, bool]:
+    """Return what a file holds; or None, the problem, its remedy, and whether the file looks half written."""
     if provider.problem:
-        return _Content(provider, path, None, provider.problem, "Mend the declaration in the config.")
+        return None, provider.problem, "Mend the declaration in the config.", False
     try:
         read = read_regular(path, HomeError, limit=provider.limit, follow_link=False)
     except HomeError as trouble:
-        torn = trouble.problem == KEPT_CHANGING
-        kept = before.last_good(path, provider) if torn else None
-        return _Content(provider, path, kept, trouble.problem, trouble.remedy, torn)
+        return None, trouble.problem, trouble.remedy, trouble.problem == KEPT_CHANGING
     if read is None:
-        return _Content(provider, path, None, "it is not there", "Create it, or remove the references to it.")
+        return None, "it is not there", "Create it, or remove the references to it.", False
     data, status = read
     insecure = "" if provider.allow_insecure else _insecurity(status)
     if insecure:
         remedy = "Let only the user of this process read and write it (chown, chmod 600), or set allowInsecurePath."
-        return _Content(provider, path, None, insecure, remedy)
+        return None, insecure, remedy, False
     # OpenClaw decodes like this: what is no UTF-8 becomes a replacement character.
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     payload, problem = (_LINE_END.sub("", text), "") if provider.is_single else _parsed(text)
     if not text.strip():
         problem = "it is empty"
     if problem:
-        remedy = "Write it again as a whole; it is read when it changes."
-        return _Content(provider, path, before.last_good(path, provider), problem, remedy, True)
+        return None, problem, "Write it again as a whole; it is read when it changes.", True
     if not isinstance(payload, (str if provider.is_single else dict)):
-        return _Content(provider, path, None, "it is not a JSON object", "Put the secrets into one { … }.")
-    return _Content(provider, path, judged(payload, judge, digester))
+        return None, "it is not a JSON object", "Put the secrets into one { … }.", False
+    return payload, "", "", False
 
 
 def _insecurity(status: os.stat_result) -> str:

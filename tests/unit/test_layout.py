@@ -21,7 +21,7 @@ FLOORS = [
     {"auth", "catalog"},
     {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
     {"actors", "listing", "backlog", "notifier", "bell"},
-    {"restarts", "upkeep", "runtime", "reads", "events", "supervisor", "interpreter"},
+    {"restarts", "upkeep", "runtime", "reads", "events", "credential", "handover", "supervisor", "interpreter"},
     {"aio", "provider_auth", "control", "shapes"},
     {"gateway"},
     {"cli", "testing", "__main__"},

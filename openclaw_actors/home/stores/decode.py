@@ -8,7 +8,7 @@ import contextlib
 import math
 import re
 from collections.abc import Mapping
-from typing import cast
+from typing import NoReturn, cast, final
 
 import msgspec
 from msgspec import UNSET
@@ -64,6 +64,29 @@ _PACE = 64
 """After how many profiles, some 0.3 ms, a look is taken whether it is time to let other threads run."""
 _AT_ONCE_BYTES = 500_000
 """Profiles are decoded in one go up to this size, which takes some 4 ms in which no other thread runs."""
+
+
+@final
+class Held:
+    """What a stored credential holds where its secret is expected; holds a secret, for `home/taking.py` alone."""
+
+    __slots__ = ("expires_ms", "has_refresh", "kind", "provider", "value")
+
+    def __init__(
+        self, kind: str, provider: ProviderId, value: object, expires_ms: float | None, has_refresh: bool
+    ) -> None:
+        self.kind = kind
+        self.provider = provider
+        self.value = value
+        """A text or a secret reference, None when there is neither; of a login the access token."""
+        self.expires_ms = expires_ms
+        self.has_refresh = has_refresh
+
+    def __repr__(self) -> str:
+        return f"Held({self.kind}, <secret>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stored credential holds secrets and is not pickled")
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
@@ -215,20 +238,51 @@ def profile_facts(
     return _facts(profile_id, entry, resolver, kind, provider)
 
 
+def held_by(raw: msgspec.Raw, *, kind: str = "", provider: str = "") -> Held | str:
+    """Return what one credential holds, or why it is dropped, as `profile_facts` does."""
+    try:
+        entry = _ENTRY.decode(raw)
+    except msgspec.ValidationError:
+        return "non_object"
+    except _BAD_JSON:
+        return "undecodable"
+    found_kind = _kind(entry, kind)
+    normal = normalise_provider(entry.provider if isinstance(entry.provider, str) else provider)
+    if not found_kind:
+        return "invalid_type"
+    if not normal:
+        return "missing_provider"
+    expires = None if entry.expires is UNSET else _epoch_ms(entry.expires)
+    value = (
+        (_text(entry.access) or None) if found_kind == "oauth" else _that_counts(*_key_and_reference(entry, found_kind))
+    )
+    return Held(found_kind, normal, value, expires, _text(entry.refresh) != "")
+
+
+def _kind(entry: _Entry, instead: str) -> str:
+    """Return what a credential is, empty when it is nothing that is known; `instead` is taken for such."""
+    found = entry.mode if entry.type is UNSET else entry.type
+    if instead and found not in _KINDS:
+        found = instead
+    return found if isinstance(found, str) and found in _KINDS else ""
+
+
+def _key_and_reference(entry: _Entry, kind: str) -> tuple[object, object]:
+    if kind == "api_key":
+        return entry.apiKey if entry.key is UNSET else entry.key, entry.keyRef
+    return entry.token, entry.tokenRef
+
+
 def _facts(profile_id: str, entry: _Entry, resolver: Resolver, kind: str, provider: str) -> ProfileFacts | str:
-    found_kind = entry.mode if entry.type is UNSET else entry.type
-    if kind and found_kind not in _KINDS:
-        found_kind = kind
-    if not isinstance(found_kind, str) or found_kind not in _KINDS:
+    found_kind = _kind(entry, kind)
+    if not found_kind:
         return "invalid_type"
     spelled = entry.provider if isinstance(entry.provider, str) else provider
     expires = None if entry.expires is UNSET else _epoch_ms(entry.expires)
     if found_kind == "oauth":
         normal = normalise_provider(spelled)
         return _login(profile_id, normal, expires, entry, resolver.digester) if normal else "missing_provider"
-    value, reference = entry.token, entry.tokenRef
-    if found_kind == "api_key":
-        value, reference = entry.apiKey if entry.key is UNSET else entry.key, entry.keyRef
+    value, reference = _key_and_reference(entry, found_kind)
     if type(value) is str and reference is UNSET and is_plain(text := value.strip()):
         # what nearly all are
         outline = literal_outline(profile_id, spelled, found_kind, expires)
@@ -301,11 +355,19 @@ def _decoded_object(document: dict[str, msgspec.Raw], key: str) -> dict[str, obj
 
 
 def _stored_key(value: object, reference: object, resolver: Resolver) -> KeyFacts:
-    """Return the facts of a key or token: an explicit reference first, then a reference in its place, then the text."""
+    """Return the facts of a key or token."""
+    found = _that_counts(value, reference)
+    return resolver.stored(found) if found is not None else _NO_KEY
+
+
+def _that_counts(value: object, reference: object) -> object:
+    """Return what counts of a key or token: an explicit reference first, then a reference in its place, then the text;
+    None when there is nothing.
+    """
     if reference is not UNSET and is_secret_ref(reference):
-        return resolver.stored(reference)
+        return reference
     # Numbers and objects that are no reference are dropped by OpenClaw: the profile then has no key.
-    return resolver.stored(value) if isinstance(value, str) or is_secret_ref(value) else _NO_KEY
+    return value if isinstance(value, str) or is_secret_ref(value) else None
 
 
 def _epoch_ms(value: object) -> float:

@@ -12,7 +12,7 @@ from openclaw_actors.home.files import STORE_LIMIT_BYTES, read_regular
 from openclaw_actors.home.permissions import open_to_others
 from openclaw_actors.home.providers import normalise_provider
 from openclaw_actors.home.secrets import Resolver
-from openclaw_actors.home.stores.decode import dropped_finding, json_object, profile_facts
+from openclaw_actors.home.stores.decode import dropped_finding, held_by, json_object, profile_facts
 
 AUTH_FILE = "auth.json"
 
@@ -53,6 +53,23 @@ def read_legacy(agent_dir: str, oauth_path: str, resolver: Resolver) -> LegacyPr
             if not isinstance(found, str):
                 profiles[profile_id] = found
     return LegacyProfiles(tuple(profiles.values()), tuple(findings), (auth_path, oauth_path))
+
+
+def legacy_profile(agent_dir: str, oauth_path: str, profile_id: str) -> tuple[str, msgspec.Raw, str, str] | None:
+    """Return the JSON text of one profile of the legacy files, which holds its secret; None when there is none.
+
+    With it come the file, and the kind and the provider that stand in for missing ones.
+    """
+    auth_path = os.path.join(agent_dir, AUTH_FILE)
+    entries = _entries(auth_path, [])
+    if "profiles" not in entries:
+        for spelled, raw in entries.items():
+            if f"{spelled}:default" == profile_id and not isinstance(held_by(raw), str):
+                return auth_path, raw, "", ""
+    for spelled, raw in _entries(oauth_path, []).items():
+        if f"{spelled}:default" == profile_id and normalise_provider(spelled):
+            return oauth_path, raw, "oauth", spelled
+    return None
 
 
 def _entries(path: str, findings: list[Finding]) -> dict[str, msgspec.Raw]:

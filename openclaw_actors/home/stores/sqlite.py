@@ -45,9 +45,7 @@ def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = S
         StoreUnreadableError: It is damaged, locked, too large to copy, or holds something that is no store.
     """
     path = f"{store}/{DATABASE_FILE}"
-    if stamp(path) is None and not os.path.lexists(path):
-        return None
-    store_json, state_json = _rows(path, copy_limit)
+    store_json, state_json = stored_json(store, copy_limit=copy_limit)
     if store_json is None:
         return None
     document = json_object(store_json, path)
@@ -67,6 +65,18 @@ def read_sqlite_store(store: StoreId, resolver: Resolver, *, copy_limit: int = S
         decode_state(state_document or {}) if state_document else State()
     )
     return StoreFacts(store, "sqlite", profiles, *state.parts, findings + dropped, sqlite_paths(store))
+
+
+def stored_json(store: StoreId, *, copy_limit: int = STORE_LIMIT_BYTES) -> tuple[bytes | None, bytes | None]:
+    """Return the two documents in an agent dir's database, credentials and state, each None where there is none.
+
+    Raises:
+        StoreUnreadableError: It is damaged, locked, or too large to copy.
+    """
+    path = f"{store}/{DATABASE_FILE}"
+    if stamp(path) is None and not os.path.lexists(path):
+        return None, None
+    return _rows(path, copy_limit)
 
 
 def sqlite_paths(store: StoreId) -> tuple[str, ...]:
