@@ -21,7 +21,12 @@ from openclaw_actors.home.dotenv import parse_dotenv
 from openclaw_actors.home.facts import CliFacts, HomeFacts, StoreFacts
 from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.home.stores.merge import merge
-from openclaw_actors.ids import StoreId
+from openclaw_actors.ids import AgentId, Revision, StoreId
+from openclaw_actors.listing.chat import reply
+from openclaw_actors.listing.listing import Listing
+from openclaw_actors.listing.models_command import parse_models_command
+from openclaw_actors.listing.shelves import build_listing
+from openclaw_actors.pickers import Choose, Stale, Unknown, discord, telegram, view_of
 
 NOW = 1_790_000_000.0
 """The moment at which answers are folded, epoch seconds."""
@@ -67,6 +72,7 @@ class Decoders:
         self._store = StoreId(str(self._agent))
         self._digester = Digester(b"k" * 32)
         self._folded: object = None
+        self._listings: dict[str, Listing] = {}
         self._write(f"{_STATE_DIR}/openclaw.json", _SEED_CONFIG)
         self._seeded = self._reader()
         self._seed_facts = self._seeded.read_home()
@@ -80,6 +86,7 @@ class Decoders:
             "logins": self.logins,
             "settings": self.settings,
             "control": self.control,
+            "chat": self.chat,
         }
         """By name."""
 
@@ -160,7 +167,36 @@ class Decoders:
         if answer is not None:
             line_of(answer)
 
+    def chat(self, data: bytes) -> None:
+        """Take a text for what somebody typed into a chat, and for what a button held."""
+        text = data.decode("utf-8", "replace")
+        request = parse_models_command(text)
+        if request is not None:
+            _show(reply(self._listing(request.view), request))
+        listing = self._listing(view_of(text))
+        for picker in (telegram, discord):
+            found = picker.answer(listing, "this", text)
+            assert not isinstance(found, Choose)
+            if isinstance(found, Stale | Unknown):
+                _show(picker.show(listing, "this", found.offer))
+        _show(discord.autocomplete(listing, "this", text))
+        _show(discord.answer_choice(listing, "this", text))
+
     # ---------------------------------------------------------------------------------------------------------- common
+
+    def _listing(self, view: str) -> Listing:
+        if view not in self._listings:
+            config = self._seed_facts.config
+            self._listings[view] = build_listing(
+                load_catalog(config),
+                config,
+                {},
+                agent_id=AgentId("main"),
+                revision=Revision(1),
+                agent_dir=None,
+                view=view,
+            )
+        return self._listings[view]
 
     def _reader(self) -> HomeReader:
         user = str(self._folder / _USER)

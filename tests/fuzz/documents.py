@@ -388,6 +388,40 @@ dotenvs = st.one_of(
     st.binary(max_size=60),
 )
 
+_chat_words = st.one_of(
+    st.sampled_from(
+        [
+            "/models",
+            "/MODELS@bot",
+            "list",
+            "providers",
+            "add",
+            "acme",
+            " Z.AI ",
+            "openai",
+            "all",
+            "--ALL",
+            "3",
+            "-1",
+            "0",
+        ]
+    ),
+    st.builds(
+        "{}{}{}".format,
+        st.sampled_from(["page", "limit", "SIZE", "all", ""]),
+        st.sampled_from(["=", "==", " = "]),
+        st.one_of(st.integers().map(str), st.sampled_from(["9" * 5000, "²", "٣", "1e3", "0x1", "", "acme"])),
+    ),
+    st.text(max_size=20),
+)
+chats = st.one_of(
+    st.lists(_chat_words, max_size=6).map(lambda words: " ".join(["/models", *words]).encode("utf-8", "replace")),
+    st.lists(_chat_words, max_size=3).map(lambda words: " ".join(words).encode("utf-8", "replace")),
+    st.from_regex(r"(mdl|mdlpk)_[plm][dca][A-Za-z0-9_-]{28}[0-9a-z]{1,8}\.[0-9a-z]{1,8}\.[A-Za-z0-9_-]{8}").map(
+        str.encode
+    ),
+)
+
 STRATEGIES: dict[str, st.SearchStrategy[bytes]] = {
     "config": config_files(),
     "store": near(stores),
@@ -398,5 +432,6 @@ STRATEGIES: dict[str, st.SearchStrategy[bytes]] = {
     "logins": near(logins),
     "settings": toml(),
     "control": near(requests),
+    "chat": chats,
 }
 """Nearly right documents for each of the decoders."""

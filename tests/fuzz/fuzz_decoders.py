@@ -6,8 +6,7 @@
 
 The first argument is a decoder; or `all`, which takes them in turn with the same options (those of libFuzzer); or
 `any`, which has the first byte of each input choose one. A folder after it keeps a corpus from run to run. What is
-found is written to a file `crash-…` in the working directory, and is repeated by naming that file. The grammar of
-`/models` has no decoder yet.
+found is written to a file `crash-…` in the working directory, and is repeated by naming that file.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ORACLE = HERE.parent / "data" / "oracle"
-NAMES = ("config", "store", "state", "legacy", "dotenv", "models", "logins", "settings", "control")
+NAMES = ("config", "store", "state", "legacy", "dotenv", "models", "logins", "settings", "control", "chat")
 MAX_BYTES = 4096
 _TIMEOUT_S = 10
 _MEMORY_MB = 1024
@@ -53,6 +52,14 @@ _MADE = {
         b'{"answer": "refused", "version": 1, "error": "busy", "message": "later"}',
         b'{"answer": "rechecked", "version": 1, "pid": 1, "instance": "i", "generation": 2, "answered": true,'
         b' "took_ms": 1, "agents": {}, "counts": {}}',
+    ],
+    "chat": [
+        b"/models",
+        b"/models@the_bot list ACME page=2 LIMIT=3 --all",
+        b"/models acme size=101 7 all",
+        b"/models add acme",
+        b"mdl_mdUUUZsPJ6_k5Fa61IHIEny6xaR9-d1y.1.vQfvabcd",
+        b"acme/a",
     ],
     "state": [
         b'{"version": 1, "usageStats": {"openai:work": {"cooldownUntil": 1893456000000, "failureCounts": {"x": 1}}}}'

@@ -22,7 +22,7 @@ FLOORS = [
     {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
     {"actors", "listing", "backlog", "notifier", "bell"},
     {"restarts", "upkeep", "runtime", "reads", "events", "credential", "handover", "supervisor", "interpreter"},
-    {"aio", "provider_auth", "control", "shapes"},
+    {"aio", "provider_auth", "control", "shapes", "pickers"},
     {"gateway"},
     {"cli", "testing", "__main__"},
 ]
