@@ -11,7 +11,9 @@ from starlette.routing import Route
 
 from openclaw_actors.gateway.answers import Kept, agent_of, etag_of, json_response, tagged, whole_number
 from openclaw_actors.gateway.problems import Problem
+from openclaw_actors.listing.chat import reply
 from openclaw_actors.listing.listing import DEFAULT_LIMIT, MAX_LIMIT, ListedModel, Listing, page
+from openclaw_actors.listing.models_command import ModelsRequest
 from openclaw_actors.shapes import model_page
 
 if TYPE_CHECKING:
@@ -78,11 +80,15 @@ class ListingRoutes:
         return tagged(request, lambda: msgspec.json.encode(_openai(row)), etag)
 
     async def models(self, request: Request) -> Response:
-        """Answer with a page of the listing, and on request with what is hidden and why."""
+        """Answer with a page of the listing, and on request with what is hidden and why; as the text of a chat where
+        that is preferred.
+        """
         number, limit = whole_number(request, "page", 1), whole_number(request, "limit", DEFAULT_LIMIT, most=MAX_LIMIT)
         include = request.query_params.get("include", "")
         if include not in ("", "hidden"):
             raise Problem(400, "include is `hidden`, or left out")
+        if request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip() == "text/plain":
+            return self._chat(request, number, limit)
         listing = self._listing(request)
         key = (listing.agent_id, listing.view, listing.provider, number, limit, include)
         etag = etag_of(self._supervisor.instance_id, listing.revision, *key)
@@ -92,7 +98,20 @@ class ListingRoutes:
             etag,
         )
 
-    def _listing(self, request: Request) -> Listing:
+    def _chat(self, request: Request, number: int, limit: int) -> Response:
+        """Answer as the chat command `/models` does: of one provider, or the menu of all."""
+        provider = request.query_params.get("provider")
+        wanted = ModelsRequest(
+            "list" if provider else "providers", provider, number, limit, request.query_params.get("view") == "all"
+        )
+        listing = self._listing(request, of_all=True)
+        verdict = self._supervisor.verdict(provider, agent_id=listing.agent_id) if provider else None
+        parts = (listing.agent_id, listing.view, provider, number, limit, verdict.state.value if verdict else "")
+        text = reply(listing, wanted, verdict=verdict).full_text
+        tag = etag_of(self._supervisor.instance_id, listing.revision, "text", *parts)
+        return tagged(request, lambda: text.encode("utf-8", "replace") + b"\n", tag, "text/plain; charset=utf-8")
+
+    def _listing(self, request: Request, *, of_all: bool = False) -> Listing:
         supervisor, agent = self._supervisor, agent_of(request)
         view = request.query_params.get("view", "default")
         if view not in _VIEWS:
@@ -103,7 +122,8 @@ class ListingRoutes:
             if known and snapshot.agent_id not in known:
                 raise Problem(404, f"there is no agent {snapshot.agent_id!r}; the config has {', '.join(known[:20])}")
             raise Problem(503, "this agent isn't warm yet", headers={"retry-after": "1"})
-        return supervisor.models(agent_id=agent, provider=request.query_params.get("provider"), view=view)
+        provider = None if of_all else request.query_params.get("provider")
+        return supervisor.models(agent_id=agent, provider=provider, view=view)
 
 
 def _openai(row: ListedModel) -> OpenAIModel:

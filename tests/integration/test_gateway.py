@@ -81,6 +81,18 @@ def test_the_listing_has_pages_views_and_reasons(gateway: Gateway) -> None:
         assert (bad.status_code, bad.headers["content-type"]) == (400, "application/problem+json")
 
 
+def test_the_listing_is_a_chat_text_where_that_is_preferred(gateway: Gateway) -> None:
+    """The menu of providers, and the models of one, in OpenClaw's words."""
+    plain = {"accept": "text/plain"}
+    menu = gateway.get("/models", headers=plain)
+    assert menu.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "acme" in menu.text
+    one = gateway.get("/models", params={"provider": "acme"}, headers=plain)
+    assert "acme/anvil-1" in one.text
+    assert gateway.get("/models", headers=plain | {"if-none-match": menu.headers["etag"]}).status_code == 304
+    assert "nonesuch" in gateway.get("/models", params={"provider": "nonesuch"}, headers=plain).text
+
+
 # --------------------------------------------------------------------------------------------------------- answers
 
 
