@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +11,7 @@ from openclaw_actors.auth.verdict import Evidence, State, Verdict
 
 if TYPE_CHECKING:
     from openclaw_actors.changes import Change
+    from openclaw_actors.cli.diagnosis.remark import Remark
     from openclaw_actors.control.client import Asked
     from openclaw_actors.listing.listing import Listing, Page
 
@@ -118,6 +119,11 @@ def recheck_report(home: str, asked: Asked, error: str = "") -> dict[str, Any]:
         entry = msgspec.to_builtins(outcome.answer)
         gateways.append({"pid": outcome.pid, **{key: entry[key] for key in entry if key not in ("answer", "version")}})
     return {"home": home, "gateways": gateways, **({"error": error} if error else {})}
+
+
+def doctor_report(home: str, checks: Sequence[str], remarks: Sequence[Remark]) -> dict[str, Any]:
+    """Return what `doctor --json` prints: findings worst first."""
+    return {"home": home, "checks": list(checks), "findings": msgspec.to_builtins(remarks)}
 
 
 def presence_note(verdict: Verdict) -> str:

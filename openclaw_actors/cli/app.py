@@ -44,6 +44,13 @@ The exit status says what came of it:
   69  no gateway of this home runs (EX_UNAVAILABLE)
   75  one was not done within --wait, or could not be asked (EX_TEMPFAIL)"""
 
+_DOCTOR_STATUS_HELP = """\
+\b
+The exit status says what was found:
+  0  nothing worse than notes
+  1  an error: something doesn't work now
+  2  warnings: it works, but is at risk or soon won't"""
+
 
 @click.group(name=_PROGRAM, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, help="Print the version.")  # answered in __main__, before this is imported
@@ -77,6 +84,17 @@ def explain(target: str, **options: Any) -> int:
     from openclaw_actors.cli.explain import show_explanation
 
     return _quietly(show_explanation, target, **options)
+
+
+@cli.command(epilog=_DOCTOR_STATUS_HELP)
+@_shared
+def doctor(**options: Any) -> int:
+    """Check what can be checked, of every agent: who may reach the files, what is wrong in them, what watching them
+    meets (limits, network file systems, mounted files), what expires, is never used, or doesn't work.
+    """
+    from openclaw_actors.cli.doctor import show_diagnosis
+
+    return _quietly(show_diagnosis, **options)
 
 
 @cli.command()

@@ -29,21 +29,22 @@ class ConfigUnusableError(click.ClickException):
 
 
 @contextlib.contextmanager
-def one_shot(home: str | None) -> Iterator[AuthSupervisor]:
+def one_shot(home: str | None, *, warns: bool = True) -> Iterator[AuthSupervisor]:
     """Start a supervisor that reads once and watches nothing, wait until it is warm, and stop it in the end.
 
     Conditions that are not well are written to stderr, apart from those that say nothing about the answers of one
-    command: that nothing is watched, and who else may reach the stores. Raises ConfigUnusableError when the config
-    gives no agents.
+    command: that nothing is watched, and who else may reach the stores; without `warns` none is. Raises
+    ConfigUnusableError when the config gives no agents.
     """
     from openclaw_actors import AuthSupervisor, Settings
     from openclaw_actors.health import STORE_PERMISSIONS
 
     with AuthSupervisor(home, settings=Settings(watch=False, one_shot=True)) as supervisor:
         wait_until_warm(supervisor)
-        warn_of_conditions(supervisor, besides=("Watching", STORE_PERMISSIONS))
-        if problem := missing_home(supervisor):
-            warn(problem)
+        if warns:
+            warn_of_conditions(supervisor, besides=("Watching", STORE_PERMISSIONS))
+            if problem := missing_home(supervisor):
+                warn(problem)
         yield supervisor
 
 

@@ -47,13 +47,29 @@ class Mounts:
 
     def blind(self, entries: tuple[Entry, ...]) -> str | None:
         """Says why inotify misses changes of a path with this trace, or None when it doesn't."""
+        if self.single(entries) is not None:
+            return "a watched file is mounted by itself: mount its directory instead"
+        if (shared := self.shared(entries)) is not None:
+            return f"a watched path is on a file system that others can change ({shared[1]})"
+        return None
+
+    def single(self, entries: tuple[Entry, ...]) -> str | None:
+        """Gives the file of a trace that is mounted by itself, if one is."""
         for directory, name in entries:
             path = join(directory, name)
             if name != LISTING and path in self._kinds and (path, LISTING) not in entries:
-                return "a watched file is mounted by itself: mount its directory instead"
+                return path
+        return None
+
+    def shared(self, entries: tuple[Entry, ...]) -> tuple[str, str] | None:
+        """Gives mount point and kind of the first file system of a trace that others can change, if there is one."""
+        for directory, _ in entries:
             kind = self._kind(directory)
             if kind in REMOTE or (kind.startswith("fuse.") and kind not in LOCAL_FUSE):
-                return f"a watched path is on a file system that others can change ({kind})"
+                point = directory
+                while point not in self._kinds:
+                    point = os.path.dirname(point)
+                return point, kind
         return None
 
     def _kind(self, directory: str) -> str:

@@ -108,6 +108,7 @@ COMMANDS = {
     "models": ("models",),
     "models-all": ("models", "--all", "--limit", "100"),
     "models-provider": ("models", "acme"),
+    "doctor": ("doctor",),
 }
 
 
