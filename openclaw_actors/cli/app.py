@@ -57,7 +57,8 @@ The exit status says what was found:
 def cli(version: bool) -> None:
     """Which providers does each agent of an OpenClaw home hold working credentials for?
 
-    Reads the home's config, credential stores, logins of other programs and your environment. Writes nothing.
+    Reads the home's config, credential stores, logins of other programs and your environment. Writes nothing into the
+    home, but for the events that `serve` is sent.
     """
 
 
