@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from openclaw_actors.gateway.agents import configured
 from openclaw_actors.gateway.answers import json_response
 from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.ids import Generation
@@ -85,24 +86,24 @@ class EventRoutes:
 
     async def recheck(self, request: Request) -> Response:
         """Look again at one provider of an agent, and try again what rests or was refused."""
-        agent = self._agent(request)
+        agent = configured(self._supervisor, request.path_params["agent"])
         return await self._answered(request, self._supervisor.recheck(request.path_params["provider"], agent_id=agent))
 
     async def failure(self, request: Request) -> Response:
         """Take a provider's refusal."""
-        agent, body = self._agent(request), await _body(request, Failure)
+        agent, body = configured(self._supervisor, request.path_params["agent"]), await _body(request, Failure)
         report = self._supervisor.report_failure
         return await self._answered(request, report(body.evidence, body.reason, agent_id=agent, model=body.model))
 
     async def success(self, request: Request) -> Response:
         """Take a provider's yes."""
-        agent, body = self._agent(request), await _body(request, Success)
+        agent, body = configured(self._supervisor, request.path_params["agent"]), await _body(request, Success)
         report = self._supervisor.report_success
         return await self._answered(request, report(body.evidence, agent_id=agent, model=body.model))
 
     async def logout(self, request: Request) -> Response:
         """Remove a provider's profiles from the stores that own them; answers when that is published."""
-        agent, body = self._agent(request), await _body(request, Logout)
+        agent, body = configured(self._supervisor, request.path_params["agent"]), await _body(request, Logout)
         await self._supervisor.aio.logout(request.path_params["provider"], agent_id=agent, profile_id=body.profile)
         return json_response({"done": True})
 
@@ -119,13 +120,6 @@ class EventRoutes:
         return await self._answered(
             request, supervisor.reload_plugins() if body.plugins else supervisor.reload_config()
         )
-
-    def _agent(self, request: Request) -> str:
-        wanted: str = self._supervisor.snapshot(request.path_params["agent"]).agent_id
-        known = self._supervisor.agent_ids()
-        if known and wanted not in known:
-            raise Problem(404, f"there is no agent {wanted!r}; the config has {', '.join(known[:20])}")
-        return wanted
 
     async def _answered(self, request: Request, generation: Generation) -> Response:
         """Answer with an attempt: 202 while it isn't answered, 200 when it is."""

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from openclaw_actors.gateway.agents import published
 from openclaw_actors.gateway.answers import Kept, agent_of, etag_of, json_response, tagged, whole_number
 from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.listing.chat import reply
@@ -116,12 +117,7 @@ class ListingRoutes:
         view = request.query_params.get("view", "default")
         if view not in _VIEWS:
             raise Problem(400, f"view is one of {', '.join(_VIEWS)}")
-        snapshot = supervisor.snapshot(agent)
-        known = supervisor.agent_ids()
-        if not snapshot.revision:
-            if known and snapshot.agent_id not in known:
-                raise Problem(404, f"there is no agent {snapshot.agent_id!r}; the config has {', '.join(known[:20])}")
-            raise Problem(503, "this agent isn't warm yet", headers={"retry-after": "1"})
+        published(supervisor, agent)
         provider = None if of_all else request.query_params.get("provider")
         return supervisor.models(agent_id=agent, provider=provider, view=view)
 

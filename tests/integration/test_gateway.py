@@ -108,6 +108,17 @@ def test_answers_come_with_evidence_reason_and_next_step(gateway: Gateway) -> No
     assert "main, ops" in unknown.json()["detail"]
 
 
+def test_what_changes_without_a_revision_is_not_called_known(gateway: Gateway, small: Home) -> None:
+    """A provider that somebody sets up without credentials is listed from then on, also to pollers."""
+    first = gateway.get("/auth/main")
+    assert "nocred" not in first.json()["providers"]
+    entry = {"baseUrl": "https://nocred.test/v1", "models": [{"id": "n-1"}], "api": "openai-completions"}
+    small.write_config(models={"providers": {"acme": ACME, "nocred": entry}})
+    tag = {"if-none-match": first.headers["etag"]}
+    assert eventually(lambda: gateway.get("/auth/main", headers=tag).status_code == 200)
+    assert eventually(lambda: "nocred" in gateway.get("/auth/main").json()["providers"])
+
+
 def test_a_gateway_answers_at_once_and_says_that_it_warms(small: Home) -> None:
     """Nothing waits for the warm: alive at once, ready when warm, and answers that aren't there are said to come."""
     supervisor = AuthSupervisor(small.path, env=small.env, settings=Settings())
