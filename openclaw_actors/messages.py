@@ -405,7 +405,10 @@ class WarmerRestarted(Message, frozen=True, kw_only=True):
     have been told to the dead one.
     """
 
-    generations: tuple[Generation, ...]
+    reports: tuple[Generation, ...]
+    """They are answered by what the new one has read from the ledger."""
+    warms: tuple[WarmScope, ...]
+    """They still want what they asked for."""
 
 
 class FlushUsage(Message, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from openclaw_actors.home.reader import HomeReader
 from openclaw_actors.ids import AgentId, Generation
 from openclaw_actors.interpreter import Tuning
 from openclaw_actors.log import log
-from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage, WarmerRestarted
+from openclaw_actors.messages import AgentActorDied, BeginWarming, FlushUsage, ForgiveScope, WarmerRestarted
 from openclaw_actors.notifier import Notifier
 from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
 from openclaw_actors.reading.job import describe_error, places
@@ -356,13 +356,15 @@ class Runtime:
         # at the start nobody has had a report yet, so none is lost; what an actor that died had may be, but for those
         # that the listener still has to look at
         open_ones = self.wants.open_generations(reports=reason != _STARTUP)
-        kept = self._memory.generations(self.listener.waiting())
-        waiting = tuple(generation for generation, _ in open_ones if generation not in kept)
+        told = self.listener.waiting()
+        reports = self._memory.reports(told)
+        warms = {message.warm.generation: message.warm for message in told if isinstance(message, ForgiveScope)}
+        waiting = tuple(generation for generation, _ in open_ones if generation not in {*reports, *warms})
         generation = self.wants.mint(Scope.everything())
         self.warmer.tell(BeginWarming(generation=generation, reason=reason, answers=waiting))
-        if kept:
+        if reports or warms:
             # what it says of them before it gets here may have been told to the dead
-            self.listener.tell(WarmerRestarted(generations=tuple(sorted(kept))))
+            self.listener.tell(WarmerRestarted(reports=tuple(sorted(reports)), warms=tuple(warms.values())))
 
     # ------------------------------------------------------------------------------------- what the WarmerActor tells
 

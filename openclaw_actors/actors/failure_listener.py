@@ -259,9 +259,11 @@ class FailureListener(BaseActor):
 
     @handles(WarmerRestarted)
     def _on_warmer_restarted(self, message: WarmerRestarted) -> None:
-        for generation in message.generations:
+        for generation in message.reports:
             if not self._early.has(generation):
                 self._warmer.tell(ReportAnswered(generation=generation))
+        for warm in message.warms:
+            self._warmer.tell(warm)
 
     @handles(FlushUsage)
     def _on_flush_usage(self, _message: FlushUsage) -> None:

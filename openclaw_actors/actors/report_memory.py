@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from openclaw_actors.actors.unwritten_usage import UnwrittenUsage
 from openclaw_actors.auth.ledger import LedgerEntry, LedgerKey
 from openclaw_actors.ids import Generation, StoreId
-from openclaw_actors.messages import ForgiveScope, ReportFailure, ReportSuccess
+from openclaw_actors.messages import ReportFailure, ReportSuccess
 
 LedgerBook = dict[LedgerKey, LedgerEntry]
 
@@ -41,12 +41,7 @@ class ReportMemory:
         """Whether anything waits to be written."""
         return any(waiting.writing or waiting.steps for waiting in list(self.unwritten.values()))
 
-    def generations(self, told: Iterable[object]) -> set[Generation]:
-        """Return the attempts that a listener will answer: of reports that wait here, and of messages told to it."""
+    def reports(self, told: Iterable[object]) -> set[Generation]:
+        """Return the attempts that a listener will answer: of reports that wait here, and of those told to it."""
         found = {report.generation for report in list(self.early)}
-        for message in told:
-            if isinstance(message, ReportFailure | ReportSuccess):
-                found.add(message.generation)
-            elif isinstance(message, ForgiveScope):
-                found.add(message.warm.generation)
-        return found
+        return found | {message.generation for message in told if isinstance(message, ReportFailure | ReportSuccess)}

@@ -59,6 +59,10 @@ class Sweeps:
             if report is not None:
                 self._report(report)
 
+    def wants(self, generation: Generation) -> bool:
+        """Tell whether an attempt is still unanswered."""
+        return self._wants.is_open(generation)
+
     def retire(self, generation: Generation) -> None:
         """Note that an attempt needs no sweep."""
         self._wants.retire(generation)

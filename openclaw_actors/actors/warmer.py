@@ -199,6 +199,8 @@ class WarmerActor(BaseActor):
 
     @handles(WarmScope)
     def _on_warm_scope(self, message: WarmScope) -> None:
+        if not self._sweeps.wants(message.generation):
+            return  # told twice, because a warmer died, and answered
         desk, cause_at = self._desk, message.cause_at
         if desk.home is None and not message.diff_only:
             # nobody knows yet who is meant

@@ -28,6 +28,7 @@ from openclaw_actors.messages import (
     SourceRead,
     SweepAgent,
     SweepFinished,
+    WarmerRestarted,
     WarmScope,
 )
 from openclaw_actors.scope import Scope
@@ -699,6 +700,27 @@ def test_an_attempt_whose_report_still_waits_is_not_answered_by_a_restart(rig: R
         assert rig.dispatcher.step_actor("warmer") or rig.dispatcher.step()
     rig.advance(0.2)
     assert (rig.state("ops"), rig.open_generations()) == ("disabled", ())
+
+
+def test_a_recheck_that_the_listener_still_has_is_not_answered_by_a_restart_alone(make_rig: MakeRig) -> None:
+    """Whoever asks to look again gets what was found then: nothing is, as long as the first config can't be read."""
+    rig = make_rig("main", "ops", strict=False)
+    rig.files.write_profiles(openai__work=api_key("openai"))
+    good = rig.files.config_path.read_bytes()
+    rig.files.config_path.write_text("{")
+    rig.start()
+    rig.dispatcher.kill("warmer")
+    rig.look_after()
+    rig.clock.advance(rig.settings.restart_first_s)
+    asked = rig.recheck("openai")
+    rig.look_after()
+    assert asked not in rig.pending(BeginWarming)[0].answers
+    rig.run_until_idle()
+    assert [one.generation for told in rig.handled(WarmerRestarted) for one in told.warms] == [asked]
+    assert rig.runtime.wants.is_open(asked)
+    rig.files.config_path.write_bytes(good)
+    rig.advance(rig.settings.retry_max_s)
+    assert (rig.state("ops"), rig.open_generations()) == ("usable", ())
 
 
 def test_the_message_that_an_actor_died_in_is_not_given_to_the_next_one(rig: Rig) -> None:
