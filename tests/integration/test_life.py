@@ -444,16 +444,17 @@ def test_two_agents_in_one_dir_stay_separate(home: Home, supervise: Supervise) -
 # -------------------------------------------------------------------------------------------------------------- deaths
 
 
-def bad_warm() -> WarmScope:
+def bad_warm(supervisor: AuthSupervisor) -> WarmScope:
     """Return a message that the warmer's handler can't bear."""
     scope: Any = None
-    return WarmScope(generation=Generation(10**9), scope=scope, reason="bad", cause_at=0.0, reread=Reread.NOTHING)
+    generation = supervisor._runtime.wants.mint(Scope.everything())
+    return WarmScope(generation=generation, scope=scope, reason="bad", cause_at=0.0, reread=Reread.NOTHING)
 
 
 def kill_warmer(supervisor: AuthSupervisor) -> None:
     """Have the warmer die of a message, and wait until it was started again."""
     restarts = supervisor.stats().restarts
-    assert eventually(lambda: supervisor._runtime.warmer.tell(bad_warm()))
+    assert eventually(lambda: supervisor._runtime.warmer.tell(bad_warm(supervisor)))
     assert eventually(lambda: supervisor.stats().restarts == restarts + 1), supervisor.stats()
 
 
@@ -488,7 +489,7 @@ def test_a_restart_of_the_warmer_changes_no_answer(home: Home, supervise: Superv
 def test_an_event_that_dies_with_the_warmer_is_answered_by_the_next_one(small: Home, supervise: Supervise) -> None:
     """No generation stays open for ever because of a death."""
     supervisor = supervise(small)
-    supervisor._runtime.warmer.tell(bad_warm())
+    supervisor._runtime.warmer.tell(bad_warm(supervisor))
     generations = [supervisor.recheck("openai") for _ in range(20)]
     assert eventually(lambda: supervisor.stats().restarts >= 1)
     assert eventually(lambda: supervisor.verdict("openai").fresh)
