@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StoreReadOnlyError,
         UnknownReasonError,
     )
-    from openclaw_actors.health import Condition, Health
+    from openclaw_actors.health import Condition, Health, Progress
     from openclaw_actors.listing.listing import Listing
     from openclaw_actors.prepared import AgentAuth
     from openclaw_actors.scope import Scope
@@ -47,6 +47,7 @@ _HOMES = {
     "Evidence": "auth.verdict",
     "ForkedError": "errors",
     "Health": "health",
+    "Progress": "health",
     "Listing": "listing.listing",
     "NoThreadError": "errors",
     "NotRunningError": "errors",
@@ -78,6 +79,7 @@ __all__ = [
     "NoThreadError",
     "NotRunningError",
     "OpenclawActorsError",
+    "Progress",
     "Scope",
     "Settings",
     "SettingsError",

@@ -28,6 +28,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     generation: Generation
     latency_s: float
     """From seeing the cause to publishing the answer, in seconds."""
+    published_at: float
+    """When the answer was published, in epoch seconds by the wall clock of that moment."""
     reread_from: Revision | None = None
     """Set when changes of this agent before this one were not delivered, because this consumer was too slow or asked
     for more than is kept: what it holds of the agent is whole again once it has read `snapshot(agent_id)`, at this

@@ -46,6 +46,19 @@ class Health(msgspec.Struct, frozen=True):
         return next((condition for condition in self.conditions if condition.type == kind), None)
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far the warm is, and what is still under way."""
+
+    agents: int
+    """How many agents the config has; 0 until it was read."""
+    published: int
+    """How many of them have answers."""
+    generation: int
+    """The newest attempt that was asked for."""
+    open: int
+    """How many attempts are unanswered."""
+
+
 @final
 class ConditionBoard:
     """Where the actors write down how they are. Any thread may write and read; each condition has one writer."""

@@ -262,6 +262,13 @@ class Notifier:
 
         return unsubscribe
 
+    def recent(self) -> tuple[Change, ...]:
+        """Return the latest changes as far as they are kept, oldest first; none in a forked child."""
+        if self._is_of_another_process():
+            return ()
+        with self._lock:
+            return tuple(self._latest.after(0))
+
     def follow(self, wake: Callable[[], None], *, since: int | None = None) -> tuple[Feed, Callable[[], None]]:
         """Return a feed of each change from now on, and what ends it; after a stop, and in a forked child, one that is
         over.

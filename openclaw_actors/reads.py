@@ -5,7 +5,7 @@ from __future__ import annotations
 from openclaw_actors.auth.cells import EMPTY_TABLE
 from openclaw_actors.auth.verdict import State, Verdict
 from openclaw_actors.counters import Stats
-from openclaw_actors.health import Health
+from openclaw_actors.health import Health, Progress
 from openclaw_actors.home.agents import normalise_agent_id
 from openclaw_actors.home.facts import AgentConfig
 from openclaw_actors.home.providers import normalise_provider
@@ -151,6 +151,14 @@ class Reads:
     def stats(self) -> Stats:
         """Return what was done so far: numbers that only grow."""
         return self._runtime.counters.stats()
+
+    def progress(self) -> Progress:
+        """Return how far the warm is, and how many attempts are unanswered. No I/O, no lock; about 0.1 ms per 1,000
+        agents.
+        """
+        agents, wants = self.agent_ids(), self._runtime.wants
+        published = sum(agent in self._agents for agent in agents)
+        return Progress(agents=len(agents), published=published, generation=wants.latest, open=wants.count)
 
     def health(self) -> Health:
         """Return the conditions: each true when all is well, with reason and remedy when it isn't."""

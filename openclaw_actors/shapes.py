@@ -108,6 +108,7 @@ def watch_change(change: Change, seen_at: float) -> dict[str, Any]:
         "reason": change.new.reason,
         "generation": change.generation,
         "latency_ms": round(change.latency_s * 1000, 3),
+        "published_at": change.published_at,
         "reread_from": change.reread_from,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -253,6 +254,39 @@ class AuthSupervisor(Events):
         if not callable(callback):
             raise TypeError(f"a subscriber is called with each change; {type(callback).__name__} can't be")
         return self._runtime.notifier.subscribe(callback)
+
+    def recent_changes(
+        self, provider: str | None = None, *, agent_id: str | None = None, limit: int = 100
+    ) -> tuple[Change, ...]:
+        """Return the latest changes, newest first: of one provider, of one agent, or of all. No I/O, any thread.
+
+        The latest 4,096 of all agents are kept for the length of the process, and of each agent its newest.
+
+        Args:
+            provider: In any spelling; None for all.
+            agent_id: None for all.
+            limit: How many at most.
+        """
+        wanted = None if provider is None else normalise_provider(provider)
+        agent = None if agent_id is None else self._agent_id(agent_id)
+        found = (
+            change
+            for change in reversed(self._runtime.notifier.recent())
+            if (wanted is None or change.provider == wanted) and (agent is None or change.agent_id == agent)
+        )
+        return tuple(itertools.islice(found, max(0, limit)))
+
+    def loop_gap_s(self, within_s: float = 10.0) -> float | None:
+        """Return the longest time for which the event loop was kept from running lately, in seconds; None without one.
+
+        It is measured on the loop that the supervisor was started on, by a tick every 10 ms. No I/O, any thread.
+
+        Args:
+            within_s: How far back, in seconds; the latest 40 s are known.
+        """
+        now = self._runtime.clock.monotonic()
+        gap_ms = self._gap.max_since(now - within_s, now) if self._gap is not None else None
+        return None if gap_ms is None else gap_ms / 1000
 
     # -------------------------------------------------------------------------------------------------------- within
 

@@ -42,6 +42,11 @@ class Wants:
         """The newest generation that was minted; 0 before the first."""
         return Generation(self._latest)
 
+    @property
+    def count(self) -> int:
+        """How many generations are unanswered."""
+        return len(self._open)
+
     def adopt(self) -> None:
         """Note that this process answers from now on: a supervisor may be made before a fork and started after it."""
         self._pid = os.getpid()

@@ -220,6 +220,7 @@ class Publisher:
             reason=reason,
             generation=auth.generation_of(ProviderId(provider)),
             latency_s=max(0.0, self._clock.monotonic() - cause_at),
+            published_at=self._clock.epoch(),
         )
 
     def _accept(

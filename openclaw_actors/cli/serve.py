@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import click
@@ -52,10 +52,18 @@ def serve(
 async def _run(
     home: str | None, listening: socket.socket, tokens: Tokens, *, open_reads: bool, hosts: frozenset[str]
 ) -> None:
+    # before the loop is measured: importing all this keeps it from running
     import uvicorn
 
+    from openclaw_actors import AuthSupervisor, Settings
+    from openclaw_actors.gateway.app import create_app
+
     class Server(uvicorn.Server):
-        """One that ends well: uvicorn's own raises the signal anew after it, which ends the process by it."""
+        """One that ends well: uvicorn's own raises the signal anew after it, which ends the process by it, and waits
+        for streams that nobody ends.
+        """
+
+        end_streams: Callable[[], Awaitable[None]]
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -64,8 +72,9 @@ async def _run(
                 loop.add_signal_handler(number, self.handle_exit, number, None)
             yield
 
-    from openclaw_actors import AuthSupervisor, Settings
-    from openclaw_actors.gateway.app import create_app
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await self.end_streams()
+            await super().shutdown(sockets)
 
     async with AuthSupervisor(home, settings=Settings(control_socket=True)) as supervisor:
         app = create_app(supervisor, tokens=tokens, open_reads=open_reads, hosts=hosts)
@@ -77,7 +86,9 @@ async def _run(
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        await Server(config).serve(sockets=[listening])
+        server = Server(config)
+        server.end_streams = app.state.end_streams
+        await server.serve(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -19,6 +19,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openclaw_actors.errors import OpenclawActorsError
+from openclaw_actors.gateway.dashboard import PAGE_FILES
 from openclaw_actors.gateway.problems import Problem, respond
 
 _TOKEN_BYTES = 32
@@ -47,6 +48,10 @@ class Right(enum.IntEnum):
     READ = 1
     ADMIN = 2
     """Send events, write into stores."""
+
+
+RIGHT = "openclaw_actors.right"
+"""Where a request's scope says what it may do."""
 
 
 class Tokens:
@@ -178,10 +183,12 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin != "null" and host_of(origin.partition("//")[2]) != host:
             raise Problem(403, "a page of another origin may not ask")
-        if scope["path"] in ("/livez", "/readyz"):
-            return
         authorization = headers.get("authorization")
-        right = self._right(authorization)
+        if scope["method"] in _SAFE and _is_open(scope):
+            known = self._tokens.right_of(authorization) if self._tokens is not None else None
+            scope[RIGHT] = max(known or Right.NOTHING, Right.READ if self._open_reads else Right.NOTHING)
+            return
+        right = scope[RIGHT] = self._right(authorization)
         needed = Right.READ if scope["method"] in _SAFE else Right.ADMIN
         if right < needed:
             what = "an admin token: what this does is an event" if needed is Right.ADMIN else "a token"
@@ -208,6 +215,12 @@ class Guard:
             self._buckets.popitem(last=False)
         if left < 1.0:
             raise Problem(429, f"more than {_RATE:g} events a second", headers={"retry-after": "1"})
+
+
+def _is_open(scope: Scope) -> bool:
+    """Tell whether a path needs no token: probes, and the dashboard's files, which hold no answers."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path in ("/livez", "/readyz", "/", "") or path.startswith(PAGE_FILES)
 
 
 def _limited(receive: Receive, headers: Mapping[str, str]) -> Receive:

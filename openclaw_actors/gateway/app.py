@@ -13,8 +13,10 @@ from starlette.routing import Route
 from openclaw_actors.gateway.access import Guard, Tokens
 from openclaw_actors.gateway.answers import json_response
 from openclaw_actors.gateway.auth_routes import AuthRoutes
+from openclaw_actors.gateway.dashboard import Dashboard, wants_page
 from openclaw_actors.gateway.event_routes import EventRoutes
 from openclaw_actors.gateway.listing_routes import ListingRoutes
+from openclaw_actors.gateway.matrix_routes import MatrixRoutes
 from openclaw_actors.gateway.probes import Probes
 from openclaw_actors.gateway.problems import HANDLERS
 from openclaw_actors.gateway.stream import Stream
@@ -32,7 +34,10 @@ def create_app(
 ) -> Starlette:
     """Return the application for a supervisor that its caller starts and stops.
 
-    No route does I/O on the event loop, and none waits for a warm unless it is asked to (`?wait=`).
+    The dashboard's files are read here. No route does I/O on the event loop, and none waits for a warm unless it is
+    asked to (`?wait=`).
+
+    `app.state.end_streams` is to be awaited by a server that stops, which would wait for open streams otherwise.
 
     Args:
         supervisor: What answers.
@@ -40,20 +45,29 @@ def create_app(
         open_reads: Whether reading needs no token: only for what listens on a loopback address.
         hosts: Names beside the loopback ones that it may be asked by.
     """
+    stream = Stream(supervisor)
     parts = (
         ListingRoutes(supervisor),
         EventRoutes(supervisor),
         AuthRoutes(supervisor),
-        Stream(supervisor),
+        MatrixRoutes(supervisor),
+        stream,
         Probes(supervisor),
     )
     routes = [route for part in parts for route in part.routes()]
+    dashboard = Dashboard()
 
-    async def index(_request: Request) -> Response:
+    async def index(request: Request) -> Response:
+        if wants_page(request):
+            return await dashboard.page(request)
         listed = [{"path": route.path, "methods": sorted((route.methods or set()) - {"HEAD"})} for route in routes]
-        return json_response({"instance": supervisor.instance_id, "routes": listed})
+        return json_response({"instance": supervisor.instance_id, "routes": listed}, headers={"vary": "accept"})
 
     guard = Middleware(Guard, tokens=tokens, open_reads=open_reads, hosts=hosts)
-    return Starlette(
-        routes=[Route("/", index, methods=["GET"]), *routes], middleware=[guard], exception_handlers=HANDLERS
+    app = Starlette(
+        routes=[Route("/", index, methods=["GET"]), *routes, *dashboard.routes()],
+        middleware=[guard],
+        exception_handlers=HANDLERS,
     )
+    app.state.end_streams = stream.end
+    return app

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from openclaw_actors.auth.verdict import State
-from openclaw_actors.gateway.agents import published
-from openclaw_actors.gateway.answers import etag_of, is_known, tagged
-from openclaw_actors.shapes import explanation, status_agent
+from openclaw_actors.gateway.agents import configured, published
+from openclaw_actors.gateway.answers import etag_of, is_known, json_response, tagged, whole_number
+from openclaw_actors.shapes import explanation, status_agent, watch_change
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
@@ -35,6 +35,7 @@ class AuthRoutes:
             Route("/auth", self.agents, methods=["GET"]),
             Route("/auth/{agent}", self.agent, methods=["GET"]),
             Route("/auth/{agent}/{provider}", self.provider, methods=["GET"]),
+            Route("/changes", self.changes, methods=["GET"]),
         ]
 
     async def agents(self, request: Request) -> Response:
@@ -83,3 +84,11 @@ class AuthRoutes:
         tag = etag_of(self._supervisor.instance_id, auth.agent_id, auth.revision, *parts)
         shape = explanation(verdict, spelled, model, None, [])
         return tagged(request, lambda: msgspec.json.encode({**shape, "revision": auth.revision}), tag)
+
+    async def changes(self, request: Request) -> Response:
+        """Answer with the latest changes, newest first: of `?agent=`, of `?provider=`, or of all."""
+        query = request.query_params
+        agent = configured(self._supervisor, query["agent"]) if query.get("agent") else None
+        limit = whole_number(request, "limit", 50, most=1000)
+        found = self._supervisor.recent_changes(query.get("provider") or None, agent_id=agent, limit=limit)
+        return json_response({"changes": [watch_change(change, change.published_at) for change in found]})

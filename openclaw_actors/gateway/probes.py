@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from openclaw_actors.gateway.access import RIGHT, Right
 from openclaw_actors.gateway.answers import json_response
+from openclaw_actors.gateway.vitals import GAP_WITHIN_S
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
@@ -42,13 +44,23 @@ class Probes:
         """Say that the event loop turns; whatever the answers are."""
         return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
 
-    async def ready(self, _request: Request) -> Response:
-        """Say whether every agent has answers and somebody keeps them, with all conditions."""
+    async def ready(self, request: Request) -> Response:
+        """Say whether every agent has answers and somebody keeps them, with all conditions.
+
+        Messages name files and agents: they are for whoever may read answers.
+        """
+        may_read = request.scope.get(RIGHT, Right.READ) >= Right.READ
         health = self._supervisor.health()
         found = {one.type: one.status for one in health.conditions}
         is_ready = all(found.get(kind, False) for kind in _NEEDED)
         conditions = [
-            {"type": one.type, "status": one.status, "reason": one.reason, "message": one.message, "since": one.since}
+            {
+                "type": one.type,
+                "status": one.status,
+                "reason": one.reason,
+                "message": one.message if may_read else "",
+                "since": one.since,
+            }
             for one in health.conditions
         ]
         return json_response({"ready": is_ready, "ok": health.ok, "conditions": conditions}, 200 if is_ready else 503)
@@ -79,6 +91,10 @@ class _Collector(Collector):
         for condition in self._supervisor.health().conditions:
             conditions.add_metric([condition.type], float(condition.status))
         yield conditions
+        gap_s = self._supervisor.loop_gap_s(GAP_WITHIN_S)
+        if gap_s is not None:
+            text = f"For how long the event loop was kept from running, at most, in the last {GAP_WITHIN_S:g} s."
+            yield GaugeMetricFamily("openclaw_actors_event_loop_gap_seconds", text, value=gap_s)
         warm_s = self._supervisor.warm_time_s
         if warm_s is not None:
             yield GaugeMetricFamily("openclaw_actors_warm_seconds", "How long the first warm took.", value=warm_s)

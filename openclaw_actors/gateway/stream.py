@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,9 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from openclaw_actors.gateway.problems import Problem
+from openclaw_actors.gateway.vitals import EVERY_S, Vitals
 from openclaw_actors.shapes import watch_change
 
 if TYPE_CHECKING:
+    from openclaw_actors.aio import ChangeStream
     from openclaw_actors.changes import Change
     from openclaw_actors.supervisor import AuthSupervisor
 
@@ -33,20 +35,30 @@ class Stream:
 
     def __init__(self, supervisor: AuthSupervisor) -> None:
         self._supervisor = supervisor
-        self._open = 0
+        self._vitals = Vitals(supervisor)
+        self._feeds: set[ChangeStream] = set()
 
     def routes(self) -> list[Route]:
         """Return the route."""
         return [Route("/events", self.events, methods=["GET"])]
 
     async def events(self, request: Request) -> Response:
-        """Answer with the stream. The id of an event is the instance id and the change's sequence."""
-        if self._open >= _MOST_STREAMS:
+        """Answer with the stream. The id of an event is the instance id and the change's sequence.
+
+        With `?vitals=1` an event `vitals` comes once a second, too.
+        """
+        if len(self._feeds) >= _MOST_STREAMS:
             raise Problem(503, f"{_MOST_STREAMS} streams are open already", headers={"retry-after": "5"})
         agent = request.query_params.get("agent")
         since = self._since(request.headers.get("last-event-id") or request.query_params.get("since"))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._lines(since, agent), media_type="text/event-stream", headers=headers)
+        beat = self._vitals_event if request.query_params.get("vitals") == "1" else _comment
+        return StreamingResponse(self._lines(since, agent, beat), media_type="text/event-stream", headers=headers)
+
+    async def end(self) -> None:
+        """End all streams: a server that stops would wait for them."""
+        for feed in tuple(self._feeds):
+            await feed.aclose()
 
     def _since(self, last: str | None) -> int | None:
         """Return the sequence to go on from: None is from now on, also where the id is another process's."""
@@ -54,20 +66,30 @@ class Stream:
         is_ours = instance == self._supervisor.instance_id and sequence.isascii() and sequence.isdigit()
         return int(sequence[:18]) if is_ours else None
 
-    async def _lines(self, since: int | None, agent: str | None) -> AsyncIterator[bytes]:
+    def _vitals_event(self) -> tuple[float, bytes]:
+        return EVERY_S, b"event: vitals\ndata: " + self._vitals.encoded() + b"\n\n"
+
+    async def _lines(
+        self, since: int | None, agent: str | None, beat: Callable[[], tuple[float, bytes]]
+    ) -> AsyncIterator[bytes]:
         supervisor = self._supervisor
         instance = supervisor.instance_id
-        self._open += 1
         changes = supervisor.aio.changes(supervisor.sequence if since is None else since)
+        self._feeds.add(changes)
         try:
             hello = msgspec.json.encode({"instance": instance, "sequence": supervisor.sequence})
             yield b"retry: 1000\nevent: hello\ndata: " + hello + b"\n\n"
             arriving = asyncio.ensure_future(anext(changes))
+            due = 0.0
             try:
                 while True:
-                    done, _ = await asyncio.wait({arriving}, timeout=_BEAT_S)
+                    if time.monotonic() >= due:
+                        # by the clock, so that it comes in a storm of changes, too
+                        every_s, text = beat()
+                        due = time.monotonic() + every_s
+                        yield text
+                    done, _ = await asyncio.wait({arriving}, timeout=max(0.0, due - time.monotonic()))
                     if not done:
-                        yield b": still here\n\n"
                         continue
                     change = arriving.result()
                     arriving = asyncio.ensure_future(anext(changes))
@@ -80,8 +102,12 @@ class Stream:
                 with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
                     await arriving
         finally:
-            self._open -= 1
+            self._feeds.discard(changes)
             await changes.aclose()
+
+
+def _comment() -> tuple[float, bytes]:
+    return _BEAT_S, b": still here\n\n"
 
 
 def _event(instance: str, change: Change) -> bytes:

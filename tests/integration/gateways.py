@@ -38,9 +38,9 @@ class Gateway:
 
 
 @contextmanager
-def serving(supervisor: AuthSupervisor, **options: Any) -> Iterator[Gateway]:
+def serving(supervisor: AuthSupervisor, *, port: int = 0, **options: Any) -> Iterator[Gateway]:
     """Serve a supervisor that runs."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     app = create_app(supervisor, tokens=Tokens(ADMIN, READ), **options)
     config = uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

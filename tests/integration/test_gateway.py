@@ -230,10 +230,16 @@ def test_events_need_the_admin_token(gateway: Gateway, token: str) -> None:
 
 
 def test_where_reading_is_not_open_it_needs_a_token(small: Home, supervise: Supervise) -> None:
-    """Probes are open; everything else takes either token."""
+    """Probes and the dashboard's files are open, and say nothing of the home; everything else takes either token."""
+    small.profiles_path().chmod(0o644)
     with serving(supervise(small), open_reads=False) as served:
         assert served.get("/livez").status_code == served.get("/readyz").status_code == 200
-        for path in ("/v1/models", "/models", "/auth", "/events", "/metrics", "/"):
+        assert str(small.path) not in served.get("/readyz").text
+        assert str(small.path) in served.get("/readyz", headers={"authorization": f"bearer {READ}"}).text
+        page = [served.get("/", headers={"accept": "text/html"}), served.get("/page/main.js"), served.get("/")]
+        assert [one.status_code for one in page] == [200, 200, 200]
+        assert not any("zai" in one.text or str(small.path) in one.text for one in page)
+        for path in ("/v1/models", "/models", "/auth", "/events", "/metrics", "/matrix", "/changes", "/page/../auth"):
             refused = served.get(path)
             assert (refused.status_code, refused.headers["www-authenticate"][:6]) == (401, "Bearer")
         for token in (READ, ADMIN):
@@ -286,3 +292,48 @@ def test_no_answer_holds_a_secret(full: Home, supervise: Supervise) -> None:
             answer = served.get(path)
             assert "canary-" not in answer.text, path
             assert "canary-" not in str(answer.headers), path
+
+
+# ------------------------------------------------------------------------------------------------- for the dashboard
+
+
+def test_the_matrix_says_what_each_answer_says(gateway: Gateway) -> None:
+    """A letter per provider, for each table that agents hold; agents that see the same hold the same."""
+    gateway.send("/auth/main/zai/failures?wait=5", {"evidence": "zai:work", "reason": "billing"})
+    found = gateway.get("/matrix").json()
+    letters = {agent["id"]: found["tables"][agent["table"]] for agent in found["agents"]}
+    for agent, text in letters.items():
+        said = {name: found["states"][letter] for name, letter in zip(found["providers"], text, strict=True)}
+        verdicts = gateway.supervisor.snapshot(agent).verdicts
+        assert said == {name: verdict.state.value for name, verdict in verdicts.items()}
+    assert letters["ops"][found["providers"].index("zai")] == "h"
+    tag = {"if-none-match": gateway.get("/matrix").headers["etag"]}
+    assert gateway.get("/matrix", headers=tag).status_code == 304
+    assert found["sequence"] == gateway.supervisor.sequence
+
+
+def test_recent_changes_are_told_newest_first(gateway: Gateway) -> None:
+    """Of one answer, of one agent, or of all; with when and why."""
+    assert gateway.get("/changes").json() == {"changes": []}
+    for reason in ("auth", "billing"):
+        gateway.send("/auth/main/zai/failures?wait=5", {"evidence": "zai:work", "reason": reason})
+    gateway.send("/auth/main/zai/recheck?wait=5")
+    found = gateway.get("/changes", params={"agent": "ops", "provider": "Z.AI"}).json()["changes"]
+    assert [one["new"] for one in found] == ["usable", "disabled", "rejected"]
+    assert {one["agent"] for one in found} == {"ops"}
+    assert found[0]["published_at"] >= found[-1]["published_at"] > 1e9
+    assert len(gateway.get("/changes", params={"limit": 1}).json()["changes"]) == 1
+    assert len(gateway.get("/changes").json()["changes"]) == 6
+    assert gateway.get("/changes", params={"agent": "nobody"}).status_code == 404
+
+
+def test_vitals_come_with_the_stream_for_whoever_wants_them(gateway: Gateway) -> None:
+    """Warm progress, the newest attempt, what was counted, and which conditions aren't well."""
+    with gateway.client.stream("GET", "/events", params={"vitals": "1"}) as stream:
+        lines = stream.iter_lines()
+        event = next(line for line in lines if line == "event: vitals")
+        found = json.loads(next(lines).removeprefix("data: "))
+    assert event
+    assert found["progress"] == {"agents": 2, "published": 2, "generation": 1, "open": 0}
+    assert found["stats"]["provider_checks"] > 0
+    assert found["wrong"] == []

@@ -39,6 +39,7 @@ def change(sequence: int) -> Change:
         reason="credentials-changed",
         generation=Generation(1),
         latency_s=0.0,
+        published_at=0.0,
     )
 
 

@@ -26,6 +26,7 @@ def change(sequence: int, agent: str, revision: int) -> Change:
         reason="test",
         generation=Generation(sequence),
         latency_s=0.0,
+        published_at=0.0,
     )
 
 

@@ -108,6 +108,7 @@ def seen(
         reason=reason,
         generation=Generation(2),
         latency_s=0.001,
+        published_at=0.0,
     )
     return Seen(at, change)
 
