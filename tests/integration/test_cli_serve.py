@@ -24,7 +24,11 @@ def running(home: Home, state: Path, *arguments: str) -> Iterator[tuple[subproce
     """Start `serve` on a free port and return it with what it said first."""
     command = [sys.executable, "-m", "openclaw_actors", "serve", "--home", str(home.path), "--port", "0", "--json"]
     env = {**os.environ, **home.env, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state)}
-    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True, env=env)
+    state.mkdir(parents=True, exist_ok=True)
+    with open(state / "stderr", "w") as complaints:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=subprocess.PIPE, stderr=complaints, text=True, env=env
+        )
     try:
         assert process.stdout is not None
         yield process, json.loads(process.stdout.readline())
@@ -58,9 +62,12 @@ def test_it_serves_follows_the_disk_and_ends_well(small: Home, tmp_path: Path, e
             headers = {"authorization": f"Bearer {admin}"}
             assert client.post("/reload?wait=5", headers=headers).json()["answered"]
             with client.stream("GET", "/events") as stream:
-                assert next(stream.iter_lines())
+                lines = stream.iter_lines()
+                assert next(lines)
                 process.send_signal(end)
                 assert process.wait(15.0) == 0
+                assert not any("error" in line for line in lines), "the stream ends well, too"
+    assert (tmp_path / "state" / "stderr").read_text() == ""
     assert admin not in json.dumps(said)
 
 
