@@ -68,8 +68,13 @@ class Aio:
         supervisor = self._supervisor
         deadline_s = supervisor._settings.source_deadline_s
         try:
-            async with asyncio.timeout(deadline_s):
-                return await _in_thread(lambda: supervisor.credential(provider, agent_id=agent_id, model=model))
+            with supervisor.spans.span("credential") as span:
+                if isinstance(provider, str):  # what else there may be is refused below
+                    span.note(provider=normalise_provider(provider))
+                async with asyncio.timeout(deadline_s):
+                    found = await _in_thread(lambda: supervisor.credential(provider, agent_id=agent_id, model=model))
+                span.note(kind=found.kind, source=found.source, state=found.state.value)
+                return found
         except TimeoutError:
             raise CredentialError(
                 supervisor._agent_id(agent_id),

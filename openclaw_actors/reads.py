@@ -15,6 +15,7 @@ from openclaw_actors.listing.listing import Listing
 from openclaw_actors.listing.shelves import Shelves, empty_listing
 from openclaw_actors.prepared import NOT_WARMED, AgentAuth, PreparedMap, bare_verdict
 from openclaw_actors.runtime import Runtime
+from openclaw_actors.spans import Spans
 
 
 class Reads:
@@ -28,6 +29,11 @@ class Reads:
         self._struck_cells = runtime.struck.cells
         self._shelves: Shelves | None = None
         self._stopped = False
+
+    @property
+    def spans(self) -> Spans:
+        """What requests are followed with; nothing unless `telemetry.instrument` was called."""
+        return self._runtime.spans
 
     def has_auth(self, provider: str, *, agent_id: str | None = None, model: str | None = None) -> bool:
         """Tell whether a run of this agent could use a provider (or one model of it). No I/O, no lock; well under 1

@@ -37,6 +37,7 @@ from openclaw_actors.prepared import MAIN_SHADOW, AgentAuth, PreparedMap
 from openclaw_actors.reading.job import describe_error, places
 from openclaw_actors.scope import Scope
 from openclaw_actors.settings import Settings
+from openclaw_actors.spans import NO_SPANS, Spans
 from openclaw_actors.struck import Struck
 from openclaw_actors.upkeep import Upkeep
 from openclaw_actors.wants import Wants
@@ -102,6 +103,8 @@ class Runtime:
         self.listener = Address("failure-listener", keeps=True)
         self.on_warm: Callable[[WarmReport], None] = lambda report: None
         """Called for each finished warm, to write the log line."""
+        self.spans: Spans = NO_SPANS
+        """Follows warms and requests, for a tracer; `telemetry.instrument` sets it."""
         self.open_watcher: Callable[[], FileWatcher] | None = self._open_watcher if settings.watch else None
         """Makes a file watcher for each WatcherActor; None when nothing is watched."""
         self.make_door: Callable[[], Door] | None = None
@@ -253,6 +256,7 @@ class Runtime:
             address.ref = None
         # before the readers: a source that blocks takes all the time that is left
         all_heard = self.notifier.stop(left_s() / 2)
+        self.spans.flush(left_s() / 4)
         self.stop_report = self.dispatcher.stop(left_s())
         self.conditions.set("ActorsAlive", False, "Stopped", "the supervisor was stopped")
         left: list[str] = []
@@ -393,6 +397,7 @@ class Runtime:
     def warm_finished(self, report: WarmReport) -> None:
         """Hear that an attempt is answered."""
         self.on_warm(report)
+        self.spans.warmed(report)
         self.bell.ring()
 
     def all_warm(self) -> None:

@@ -277,15 +277,18 @@ class AuthSupervisor(Events):
         return tuple(itertools.islice(found, max(0, limit)))
 
     def loop_gap_s(self, within_s: float = 10.0) -> float | None:
-        """Return the longest time for which the event loop was kept from running lately, in seconds; None without one.
+        """Return the longest time for which the event loop was kept from running lately, in seconds; None without one,
+        and when it is stopped.
 
         It is measured on the loop that the supervisor was started on, by a tick every 10 ms. No I/O, any thread.
 
         Args:
             within_s: How far back, in seconds; the latest 40 s are known.
         """
+        if self._gap is None or self._stopped or self._pid != os.getpid():
+            return None
         now = self._runtime.clock.monotonic()
-        gap_ms = self._gap.max_since(now - within_s, now) if self._gap is not None else None
+        gap_ms = self._gap.max_since(now - within_s, now)
         return None if gap_ms is None else gap_ms / 1000
 
     # -------------------------------------------------------------------------------------------------------- within

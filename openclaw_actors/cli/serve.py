@@ -76,7 +76,13 @@ async def _run(
             await self.end_streams()
             await super().shutdown(sockets)
 
-    async with AuthSupervisor(home, settings=Settings(control_socket=True)) as supervisor:
+    supervisor = AuthSupervisor(home, settings=Settings(control_socket=True))
+    if "opentelemetry.sdk" in sys.modules:
+        # whoever started this process configured it (`opentelemetry-instrument` does); otherwise nothing is imported
+        from openclaw_actors.telemetry import instrument
+
+        instrument(supervisor)
+    async with supervisor:
         app = create_app(supervisor, tokens=tokens, open_reads=open_reads, hosts=hosts)
         config = uvicorn.Config(
             app,

@@ -170,7 +170,7 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             self._check(scope, headers)
-            receive = _limited(receive, headers)
+            receive = limited(receive, headers)
         except Problem as problem:
             await respond(problem)(scope, receive, send)
             return
@@ -223,7 +223,7 @@ def _is_open(scope: Scope) -> bool:
     return path in ("/livez", "/readyz", "/", "") or path.startswith(PAGE_FILES)
 
 
-def _limited(receive: Receive, headers: Mapping[str, str]) -> Receive:
+def limited(receive: Receive, headers: Mapping[str, str]) -> Receive:
     """Return the body's source, which ends in a problem when there is too much of it."""
     told = headers.get("content-length", "0")
     if not told.isdigit() or int(told[:12]) > MAX_BODY_BYTES:

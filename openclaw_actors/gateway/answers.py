@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from openclaw_actors.gateway.problems import Problem
@@ -71,7 +71,7 @@ class Kept:
         return made
 
 
-def agent_of(request: Request) -> str | None:
+def agent_of(request: HTTPConnection) -> str | None:
     """Return the agent that is asked for: `?agent=`, or the header `x-openclaw-agent-id`; None for the default one."""
     return request.query_params.get("agent") or request.headers.get("x-openclaw-agent-id") or None
 

@@ -115,7 +115,11 @@ async def call_with_rotation(
     credential: Credential | None = await rotation.ask()
     while True:
         assert credential is not None
-        answer = await _answer_to(send, credential, classify)
+        with supervisor.spans.span(
+            "attempt", provider=credential.provider, kind=credential.kind, source=credential.source
+        ) as span:
+            answer = await _answer_to(send, credential, classify)
+            span.note(outcome=answer.reason or ("success" if answer.is_success else "other"))
         if answer.reason is None:
             if answer.is_success:
                 rotation.praise(credential)

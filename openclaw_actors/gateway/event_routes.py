@@ -21,7 +21,8 @@ from openclaw_actors.ids import Generation
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
 
-_LONGEST_WAIT_S = 60.0
+LONGEST_WAIT_S = 60.0
+"""What `?wait=` may ask for at most."""
 
 
 class Failure(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -137,8 +138,8 @@ def _seconds(text: str) -> float:
         wait_s = float(text) if len(text) < 20 else -1.0
     except ValueError:
         wait_s = -1.0
-    if not 0.0 <= wait_s <= _LONGEST_WAIT_S:
-        raise Problem(400, f"wait is a number of seconds from 0 to {_LONGEST_WAIT_S:g}")
+    if not 0.0 <= wait_s <= LONGEST_WAIT_S:
+        raise Problem(400, f"wait is a number of seconds from 0 to {LONGEST_WAIT_S:g}")
     return wait_s
 
 

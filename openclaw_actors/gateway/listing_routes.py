@@ -67,7 +67,7 @@ class ListingRoutes:
         )
 
     async def openai_model(self, request: Request) -> Response:
-        """Answer with one of them."""
+        """Answer with one model, as OpenAI's API describes it."""
         listing, wanted = self._listing(request), request.path_params["model"]
         row = next((row for row in listing.rows if row.id == wanted), None)
         if row is None or not row.has_auth:

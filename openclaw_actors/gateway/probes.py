@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from openclaw_actors.gateway.access import RIGHT, Right
 from openclaw_actors.gateway.answers import json_response
-from openclaw_actors.gateway.vitals import GAP_WITHIN_S
+from openclaw_actors.measures import MEASURES, Look
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
@@ -79,22 +79,12 @@ class _Collector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics as they are now."""
-        stats = self._supervisor.stats()
-        for name in stats.__struct_fields__:
-            # the names are our own: a counter each, and none is taken away
-            text = f"How many {name.replace('_', ' ')} so far."
-            yield CounterMetricFamily(f"openclaw_actors_{name}", text, value=getattr(stats, name))
-        agents = GaugeMetricFamily("openclaw_actors_agents", "How many agents the config has.")
-        agents.add_metric([], len(self._supervisor.agent_ids()))
-        yield agents
-        conditions = GaugeMetricFamily("openclaw_actors_condition", "1 while a condition holds.", labels=["type"])
-        for condition in self._supervisor.health().conditions:
-            conditions.add_metric([condition.type], float(condition.status))
-        yield conditions
-        gap_s = self._supervisor.loop_gap_s(GAP_WITHIN_S)
-        if gap_s is not None:
-            text = f"For how long the event loop was kept from running, at most, in the last {GAP_WITHIN_S:g} s."
-            yield GaugeMetricFamily("openclaw_actors_event_loop_gap_seconds", text, value=gap_s)
-        warm_s = self._supervisor.warm_time_s
-        if warm_s is not None:
-            yield GaugeMetricFamily("openclaw_actors_warm_seconds", "How long the first warm took.", value=warm_s)
+        look = Look(self._supervisor)
+        for measure in MEASURES:
+            name = f"openclaw_actors_{measure.name}{'_seconds' if measure.is_seconds else ''}"
+            kind = CounterMetricFamily if measure.grows else GaugeMetricFamily
+            family = kind(name, measure.text, labels=[measure.label] if measure.label else [])
+            for label, number in measure.read(look):
+                family.add_metric([label] if measure.label else [], number)
+            if family.samples:
+                yield family

@@ -36,6 +36,7 @@ _TITLES = {
     421: "Misdirected request",
     422: "Unprocessable content",
     423: "Locked",
+    424: "Failed dependency",
     429: "Too many requests",
     500: "Internal error",
     503: "Service unavailable",

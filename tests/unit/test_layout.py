@@ -20,9 +20,9 @@ FLOORS = [
     {"home"},
     {"auth", "catalog"},
     {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
-    {"actors", "listing", "backlog", "notifier", "bell"},
+    {"actors", "listing", "backlog", "notifier", "bell", "aside", "spans"},
     {"restarts", "upkeep", "runtime", "reads", "events", "credential", "handover", "supervisor", "interpreter"},
-    {"aio", "provider_auth", "control", "shapes", "pickers"},
+    {"aio", "provider_auth", "control", "shapes", "pickers", "measures", "telemetry"},
     {"gateway"},
     {"cli", "testing", "__main__"},
 ]
