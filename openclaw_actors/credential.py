@@ -21,6 +21,7 @@ class Credential:
     __slots__ = (
         "_agent_id",
         "_base_url",
+        "_digests",
         "_evidence",
         "_expires_at",
         "_kind",
@@ -42,6 +43,7 @@ class Credential:
         expires_at: float | None = None,
         base_url: str | None = None,
         passed_over: tuple[tuple[str, str], ...] = (),
+        digests: tuple[bytes, ...] = (),
     ) -> None:
         self._secret = secret
         self._agent_id = agent_id
@@ -52,6 +54,7 @@ class Credential:
         self._expires_at = expires_at
         self._base_url = base_url
         self._passed_over = passed_over
+        self._digests = digests
 
     @property
     def agent_id(self) -> AgentId:
@@ -70,7 +73,9 @@ class Credential:
 
     @property
     def evidence_id(self) -> EvidenceId:
-        """What `report_failure` and `report_success` are told."""
+        """What a verdict calls it. `report_failure` and `report_success` are better told the credential itself: then a
+        secret that has taken its place meanwhile isn't meant.
+        """
         return self._evidence.id
 
     @property

@@ -11,6 +11,7 @@ from openclaw_actors.auth.binding import key_of
 from openclaw_actors.auth.failures import after_success, cleared, normalise_reason
 from openclaw_actors.auth.ledger import LedgerEntry, times_of
 from openclaw_actors.auth.reports import Reported, find_reported, proved_bad
+from openclaw_actors.credential import Credential
 from openclaw_actors.errors import (
     ForkedError,
     NotRunningError,
@@ -92,7 +93,7 @@ class Events(Reads):
         return warm.generation
 
     def report_failure(
-        self, evidence_id: str, reason: str, *, agent_id: str | None = None, model: str | None = None
+        self, evidence_id: str | Credential, reason: str, *, agent_id: str | None = None, model: str | None = None
     ) -> Generation:
         """Report that a provider refused a credential.
 
@@ -101,9 +102,11 @@ class Events(Reads):
         `aio.fresh` with the generation waits for the check.
 
         Args:
-            evidence_id: A profile id, `env:NAME` or `config:PROVIDER`, as `Verdict.evidence.id` has it.
+            evidence_id: The credential that the request was made with, as `credential` returned it: should its secret
+                have been replaced meanwhile, the new one isn't blamed. Or what the evidence is called, a profile id,
+                `env:NAME` or `config:PROVIDER`, as `Verdict.evidence.id` has it: whatever it holds now.
             reason: One of OpenClaw's failure reasons (`auth`, `billing`, `rate_limit`…).
-            agent_id: The agent that ran; None is the default agent.
+            agent_id: The agent that ran; None is the credential's, or else the default agent.
             model: The model that was asked for: a `rate_limit` rests just that one.
 
         Raises:
@@ -130,8 +133,12 @@ class Events(Reads):
         self._runtime.listener.tell(report)
         return report.generation
 
-    def report_success(self, evidence_id: str, *, agent_id: str | None = None, model: str | None = None) -> Generation:
-        """Report that a request with a credential succeeded: what spoke against it no longer does."""
+    def report_success(
+        self, evidence_id: str | Credential, *, agent_id: str | None = None, model: str | None = None
+    ) -> Generation:
+        """Report that a request with a credential succeeded: what spoke against it no longer does. Arguments are those
+        of `report_failure`.
+        """
         report, found = self._report(ReportSuccess, evidence_id, agent_id, model)
         if found is not None:
             self._struck.forget(Scope.product((report.agent_id,), {cell.provider for cell in found.cells}))
@@ -256,7 +263,7 @@ class Events(Reads):
     def _report(
         self,
         make: Callable[..., ReportFailure | ReportSuccess],
-        evidence_id: str,
+        named: str | Credential,
         agent_id: str | None,
         model: str | None,
         *,
@@ -264,9 +271,14 @@ class Events(Reads):
     ) -> tuple[ReportFailure | ReportSuccess, Reported | None]:
         """Make a report and the attempt that will answer it, and find what it is about."""
         self._check_events()
+        evidence_id: object = named
+        digests: tuple[bytes, ...] = ()
+        if isinstance(named, Credential):
+            evidence_id, digests = named.evidence_id, named._digests
+            agent_id = named.agent_id if agent_id is None else agent_id
         evidence_id, model = _text("evidence_id", evidence_id), None if model is None else _text("model", model)
         wanted, clock = self._agent_id(agent_id), self._runtime.clock
-        found = self._find(wanted, evidence_id)
+        found = self._find(wanted, evidence_id, digests)
         # whoever sees the same store is meant too; the listener narrows it to them
         scope = Scope.product(None, {cell.provider for cell in found.cells} if found is not None else ())
         report = make(
@@ -276,6 +288,7 @@ class Events(Reads):
             model=model,
             observed_at=clock.epoch(),
             cause_at=clock.monotonic(),
+            digests=digests,
         )
         return report, found
 
@@ -311,9 +324,9 @@ class Events(Reads):
         found = self._find(agent_id, evidence_id)
         return Scope.product(None, {cell.provider for cell in found.cells} if found is not None else ())
 
-    def _find(self, agent_id: AgentId, evidence_id: str) -> Reported | None:
+    def _find(self, agent_id: AgentId, evidence_id: str, digests: tuple[bytes, ...] = ()) -> Reported | None:
         auth = self._prepared.agents.get(agent_id)
-        return find_reported(auth.table, auth.view, evidence_id) if auth is not None else None
+        return find_reported(auth.table, auth.view, evidence_id, digests) if auth is not None else None
 
     def _stores_of(self, auth: AgentAuth) -> list[StoreId]:
         """Return the stores of JSON files that an agent sees and that are there. Looks at the disk."""

@@ -91,9 +91,19 @@ class Handover:
                 expires_at=taken.expires_at,
                 base_url=base_url or None,
                 passed_over=tuple(passed),
+                digests=self._digests(candidate, taken),
             )
         problem = "no credential can be handed out now" if cell.has_auth else f"{cell.state}: {cell.reason}"
         raise CredentialError(auth.agent_id, cell.provider, problem, cell.next_step, tuple(passed))
+
+    def _digests(self, candidate: Candidate, taken: Taken) -> tuple[bytes, ...]:
+        """Return how the map may know this secret: as it did when it was chosen (a login's digest has more in it than
+        the access token), and, if the place was read before the map had it, as that very secret.
+        """
+        reader = self._runtime.reader
+        if candidate.digest is None or reader is None:
+            return ()
+        return (candidate.digest, reader.digester(taken.secret.reveal()))
 
     def _try(self, judged: Judged, auth: AgentAuth, now: float) -> Taken | str:
         """Return the secret of one candidate, or why there is none to hand out."""

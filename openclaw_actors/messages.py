@@ -327,6 +327,8 @@ class ReportFailure(Message, frozen=True, kw_only=True):
     """Epoch seconds."""
     cause_at: float
     """Monotonic seconds."""
+    digests: tuple[bytes, ...] = ()
+    """Keyed digests that the secret may have which the request was made with; empty for whatever is there now."""
 
 
 class ReportSuccess(Message, frozen=True, kw_only=True):
@@ -338,6 +340,7 @@ class ReportSuccess(Message, frozen=True, kw_only=True):
     model: str | None
     observed_at: float
     cause_at: float
+    digests: tuple[bytes, ...] = ()
 
 
 class ForgiveScope(Message, frozen=True, kw_only=True):

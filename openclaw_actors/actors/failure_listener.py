@@ -23,7 +23,7 @@ from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.base import BaseActor, Lane, handles, tell
 from openclaw_actors.actors.dispatch import Dispatcher
 from openclaw_actors.actors.early_reports import EarlyReports
-from openclaw_actors.actors.report_memory import LedgerBook, ReportMemory
+from openclaw_actors.actors.report_memory import LedgerBook, Report, ReportMemory
 from openclaw_actors.actors.unwritten_usage import Step
 from openclaw_actors.actors.usage_desk import UsageDesk
 from openclaw_actors.auth.binding import bound, key_of
@@ -50,7 +50,7 @@ from openclaw_actors.health import ConditionBoard
 from openclaw_actors.home.facts import ConfigFacts
 from openclaw_actors.home.providers import auth_provider
 from openclaw_actors.home.stores.windows import Windows
-from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId
+from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.messages import (
     EarlyReportsDue,
     FlushUsage,
@@ -139,7 +139,7 @@ class FailureListener(BaseActor):
         if self._early.waits(message):
             return
         self._counters.failures_reported += not self._is_second
-        found = self._find(message.agent_id, message.evidence_id)
+        found = self._find(message)
         if found is None or found[1].exempt or effect_of(message.reason) is Effect.NONE:
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
@@ -179,7 +179,7 @@ class FailureListener(BaseActor):
         if self._early.waits(message):
             return
         self._counters.successes_reported += not self._is_second
-        found = self._find(message.agent_id, message.evidence_id)
+        found = self._find(message)
         if found is None:
             self._warmer.tell(ReportAnswered(generation=message.generation))
             return
@@ -328,9 +328,9 @@ class FailureListener(BaseActor):
         if auth is not None and candidate.digest is not None:
             yield from (other for _, other in _candidates(auth, candidate.digest) if other.digest == candidate.digest)
 
-    def _find(self, agent_id: AgentId, evidence_id: EvidenceId) -> tuple[ProviderId, Candidate] | None:
-        auth = self._map.agents.get(agent_id)
-        found = find_reported(auth.table, auth.view, evidence_id) if auth is not None else None
+    def _find(self, report: Report) -> tuple[ProviderId, Candidate] | None:
+        auth = self._map.agents.get(report.agent_id)
+        found = find_reported(auth.table, auth.view, report.evidence_id, report.digests) if auth is not None else None
         return (found.provider, found.candidate) if found is not None else None
 
 

@@ -34,14 +34,18 @@ class Reported(NamedTuple):
     """Every cell that was folded from it."""
 
 
-def find_reported(table: CellTable, view: StoreView, evidence_id: str) -> Reported | None:
-    """Return what an agent has of a credential; None when none of its cells was folded from one with this id.
+def find_reported(
+    table: CellTable, view: StoreView, evidence_id: str, digests: tuple[bytes, ...] = ()
+) -> Reported | None:
+    """Return what an agent has of a credential; None when none of its cells was folded from one with this id, or its
+    secret has been replaced.
 
     Args:
         table: The agent's cells.
         view: What its stores say.
         evidence_id: A profile id, `env:NAME`, `config:PROVIDER`… The profile that another program's login becomes means
             that login.
+        digests: The keyed digests that its secret may have; empty for any.
     """
     cells = table.folded_from(evidence_id)
     login = login_of_profile(evidence_id)
@@ -51,7 +55,10 @@ def find_reported(table: CellTable, view: StoreView, evidence_id: str) -> Report
         return None
     cell = next((one for one in cells if auth_provider(one.provider) == one.provider), cells[-1])
     candidate = next(one for one in cell.candidates if one.evidence.id in (evidence_id, login))
-    return Reported(cell.provider, bound(candidate, view) if cell.is_common else candidate, cells)
+    own = bound(candidate, view) if cell.is_common else candidate
+    if digests and own.digest not in digests:
+        return None
+    return Reported(cell.provider, own, cells)
 
 
 def windows_after_failure(

@@ -191,7 +191,7 @@ class _Rotation:
     def praise(self, credential: Credential) -> None:
         """Report a success."""
         with contextlib.suppress(NotRunningError, ForkedError):
-            self._supervisor.report_success(credential.evidence_id, agent_id=self._agent_id, model=self._model)
+            self._supervisor.report_success(credential, agent_id=self._agent_id, model=self._model)
 
     async def after(self, credential: Credential, reason: str) -> Credential | None:
         """Report a refusal and return what to try next; None when the refusal is the answer.
@@ -202,12 +202,12 @@ class _Rotation:
         self._left -= 1
         self._tried.add(credential.evidence_id)
         if effect_of(reason) in _PROVED_BY_THE_SECRET:
-            # a report names the credential and not the secret: it would hit the one that took its place meanwhile
+            # one that took its place meanwhile isn't blamed, and is tried before the next one
             newer = await self._replaced(credential)
             if newer is not None:
                 return newer if self._left else None
         with contextlib.suppress(NotRunningError, ForkedError):
-            self._supervisor.report_failure(credential.evidence_id, reason, agent_id=self._agent_id, model=self._model)
+            self._supervisor.report_failure(credential, reason, agent_id=self._agent_id, model=self._model)
         if not self._left:
             return None
         following = await self.ask()

@@ -36,6 +36,7 @@ from homes import (
 from loguru import logger
 
 from openclaw_actors import AuthSupervisor, Credential, CredentialError, OpenclawActorsError, State
+from openclaw_actors.auth.binding import candidates_of
 from openclaw_actors.home.files import read_regular
 
 T = TypeVar("T")
@@ -409,6 +410,58 @@ def test_a_new_secret_in_a_refused_profile_is_handed_out(home: Home, supervise: 
     home.write_profiles(openai__a=api_key("openai", "b"))
     assert eventually(lambda: supervisor.has_auth("openai"))
     assert supervisor.credential("openai").reveal() == secret("openai-b")
+
+
+@pytest.mark.parametrize("kind", ["api_key", "oauth", "config"])
+def test_a_late_refusal_of_an_old_secret_is_not_blamed_on_the_new_one(
+    kind: str, home: Home, supervise: Supervise
+) -> None:
+    """Nor does its late success clear the new one; a report of the new one counts, and so does one by name."""
+    evidence = "config:acme" if kind == "config" else "openai:work"
+    provider = "acme" if kind == "config" else "openai"
+
+    def put(name: str) -> None:
+        if kind == "config":
+            entry = {"baseUrl": "https://acme.test/v1", "apiKey": secret(name)}
+            home.write_config(models={"providers": {"acme": entry}})
+        else:
+            home.write_profiles(openai__work={"api_key": api_key, "oauth": oauth}[kind]("openai", name=name))
+
+    home.write_config()
+    put("first")
+    supervisor = supervise(home)
+    old = supervisor.credential(provider)
+    assert "first" in old.reveal()
+    put("second")
+
+    def is_known() -> bool:
+        """Tell whether the map has the new secret."""
+        auth = supervisor.snapshot()
+        cell = auth.table.get(provider)
+        return cell is not None and candidates_of(cell, auth.view)[0].digest not in old._digests
+
+    assert eventually(is_known)
+    assert asyncio.run(supervisor.aio.answered(supervisor.report_failure(old, "auth")))
+    assert supervisor.verdict(provider).state is State.USABLE
+    new = supervisor.credential(provider)
+    assert new.evidence_id == evidence
+    assert "second" in new.reveal()
+    supervisor.report_failure(new, "auth")
+    assert supervisor.verdict(provider).state is State.REJECTED, "at once"
+    supervisor.report_success(old)
+    assert asyncio.run(supervisor.aio.answered(supervisor.recheck(provider)))
+    assert asyncio.run(supervisor.aio.answered(supervisor.report_failure(evidence, "auth")))
+    assert supervisor.verdict(provider).state is State.REJECTED
+
+
+def test_a_report_with_a_credential_is_of_its_agent(home: Home, supervise: Supervise) -> None:
+    """Whoever has the credential need not say again whose it is."""
+    home.agents("main", "ops").write_config()
+    home.write_profiles("ops", openai__mine=api_key("openai"))
+    supervisor = supervise(home)
+    credential = supervisor.credential("openai", agent_id="ops")
+    supervisor.report_failure(credential, "billing")
+    assert supervisor.verdict("openai", agent_id="ops").state is State.DISABLED
 
 
 def test_a_profile_that_became_another_providers_is_not_handed_out(home: Home, supervise: Supervise) -> None:
