@@ -11,9 +11,9 @@ from openclaw_actors.auth.verdict import Verdict
 from openclaw_actors.listing.chat import ChatReply, reply
 from openclaw_actors.listing.labels import keep_end, keep_lines, keep_start, label, one_line, units
 from openclaw_actors.listing.listing import ListedModel, Listing
-from openclaw_actors.listing.menu import MenuProvider, find_provider, providers_of, unusable_note
+from openclaw_actors.listing.menu import MenuProvider, find_provider, provider_id, providers_of, unusable_note
 from openclaw_actors.listing.models_command import ModelsRequest
-from openclaw_actors.pickers.targets import Choose, PickerAnswer, ShowProviders, Target, Unknown, model_ref
+from openclaw_actors.pickers.targets import Choose, PickerAnswer, ShowModels, ShowProviders, Target, Unknown, model_ref
 from openclaw_actors.pickers.tokens import Surface, Tokens, decode, find_ref, page_of
 
 MAX_OPTIONS = 25
@@ -101,7 +101,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     name: str
     value: str
-    """`provider/model` if that fits and is clear; else a token."""
+    """`provider/model`, or a provider's id, if that fits and is clear; else a token."""
 
 
 def show(
@@ -137,14 +137,22 @@ def answer(listing: Listing, instance_id: str, value: str) -> PickerAnswer:
     return decode(SURFACE, listing, instance_id, value)
 
 
-def autocomplete(listing: Listing, instance_id: str, typed: str) -> tuple[Choice, ...]:
+def autocomplete(listing: Listing, instance_id: str, typed: str, *, provider: str = "") -> tuple[Choice, ...]:
     """Return the models that fit what was typed so far, at most 25: first those whose `provider/model` begins with it,
     then those whose own id or name does, then those that have it anywhere. What can't be used says so in its name.
+
+    Args:
+        listing: What the agent is shown.
+        instance_id: The process whose list it is (`supervisor.instance_id`).
+        typed: What was typed so far.
+        provider: Offers models of this one alone, if the list has it: a choice of `autocomplete_providers`, or typed.
     """
-    tokens, wanted = Tokens(SURFACE, listing, instance_id), typed.strip().casefold()
+    tokens, wanted, menu = Tokens(SURFACE, listing, instance_id), typed.strip().casefold(), providers_of(listing)
+    target = answer_provider(listing, instance_id, provider) if provider.strip() else None
+    only = find_provider(menu, target.provider) if isinstance(target, ShowModels) else None
     ranked = []
-    for provider in providers_of(listing):
-        for index, row in zip(provider.indexes, provider.rows, strict=True):
+    for one in menu if only is None else (only,):
+        for index, row in zip(one.indexes, one.rows, strict=True):
             rank = _rank(row, wanted)
             if rank is not None:
                 ranked.append((rank, index))
@@ -161,6 +169,25 @@ def answer_choice(listing: Listing, instance_id: str, value: str) -> PickerAnswe
         return decoded
     row = find_ref(listing, value.strip())
     return Choose(row) if row is not None else decoded
+
+
+def autocomplete_providers(listing: Listing, instance_id: str, typed: str) -> tuple[Choice, ...]:
+    """Return the providers that fit what was typed so far, at most 25: those that begin with it first."""
+    tokens, wanted = Tokens(SURFACE, listing, instance_id), typed.strip().casefold()
+    fitting = [one for one in providers_of(listing) if wanted in one.provider.casefold()]
+    fitting.sort(key=lambda one: not one.provider.casefold().startswith(wanted))
+    return tuple(_provider_choice(one, tokens.models(one, 1)) for one in fitting[:MAX_CHOICES])
+
+
+def answer_provider(listing: Listing, instance_id: str, value: str) -> PickerAnswer:
+    """Return what the value of a provider's option comes to: the page of a choice, or of what was typed all the
+    same.
+    """
+    decoded = answer(listing, instance_id, value)
+    if not isinstance(decoded, Unknown):
+        return decoded
+    found = find_provider(providers_of(listing), value.strip())
+    return ShowModels(provider_id(value.strip()) if found is None else found.provider)
 
 
 def _providers(said: ChatReply, tokens: Tokens, menu: tuple[MenuProvider, ...], wanted: int) -> DiscordPage:
@@ -228,7 +255,18 @@ def _rank(row: ListedModel, wanted: str) -> int | None:
     return 2 if wanted in ref or wanted in name else None
 
 
+def _provider_choice(one: MenuProvider, token: str) -> Choice:
+    unusable = "" if any(row.has_auth for row in one.rows) else f", {one.rows[0].state.value}"
+    count = f" ({len(one.rows)}{unusable})"
+    return Choice(keep_end(label(one.provider), MAX_TEXT - len(count)) + count, _plain(one.provider) or token)
+
+
+def _plain(text: str) -> str:
+    """Return an id that can be a choice's value as it is; else an empty text."""
+    return text if units(text) <= MAX_TEXT and text == one_line(text).strip() else ""
+
+
 def _choice(row: ListedModel, token: str) -> Choice:
     ref, state = model_ref(row), "" if row.has_auth else f" ({row.state.value})"
-    fits = units(ref) <= MAX_TEXT and ref == one_line(ref).strip() and "/" not in row.provider
+    fits = bool(_plain(ref)) and "/" not in row.provider
     return Choice(keep_end(label(ref), MAX_TEXT - len(state)) + state, ref if fits else token)

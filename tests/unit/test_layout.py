@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ FLOORS = [
     {"actors", "listing", "backlog", "notifier", "bell", "aside", "spans"},
     {"restarts", "upkeep", "runtime", "reads", "events", "credential", "handover", "supervisor", "interpreter"},
     {"aio", "provider_auth", "control", "shapes", "pickers", "measures", "telemetry"},
-    {"gateway"},
+    {"gateway", "chats"},
     {"cli", "testing", "__main__"},
 ]
 """Which rooms stand on which: a room imports from its own floor and from those below."""
@@ -66,7 +68,7 @@ def test_only_the_asyncio_face_imports_asyncio() -> None:
         for path in MODULES
         if re.search(r"^(import asyncio|from asyncio)", path.read_text("utf-8"), re.MULTILINE)
     ]
-    assert users == ["aio.py", "cli/serve.py", "gateway/stream.py"]
+    assert users == ["aio.py", "chats/discord_cog.py", "cli/serve.py", "gateway/stream.py"]
 
 
 def test_only_one_module_imports_loguru() -> None:
@@ -89,6 +91,22 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
     """The lazy package behaves like any other."""
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         openclaw_actors.Nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "extra"),
+    [
+        ("discord_cog", "discord", "discord"),
+        ("telegram_handlers", "telegram", "telegram"),
+        ("aiogram_router", "aiogram", "aiogram"),
+    ],
+)
+def test_without_its_library_the_extra_is_named(module: str, library: str, extra: str) -> None:
+    """Whoever imports it learns what to install."""
+    code = f"import sys; sys.modules[{library!r}] = None; import openclaw_actors.chats.{module}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert f"ImportError: openclaw_actors.chats.{module} needs" in done.stderr
+    assert f"pip install 'openclaw_actors[{extra}]'" in done.stderr
 
 
 def test_every_message_that_is_sent_has_a_handler() -> None:

@@ -212,6 +212,42 @@ def test_whatever_is_typed_the_limits_hold_and_each_choice_is_its_model(
             assert len(found) == min(discord.MAX_CHOICES, len(offered(shown)))
 
 
+def test_providers_are_offered_and_lead_to_their_models() -> None:
+    """Those that begin with the text come first; what can't be used says so; what is typed leads there as well."""
+    shown = listing(*models("groq", 3), model("my-groq", "x"), model("groovy", "own", State.EXPIRED), model("zai", "a"))
+    choices = discord.autocomplete_providers(shown, INSTANCE, " GRO")
+    assert [one.name for one in choices] == ["groovy (1, expired)", "groq (3)", "my-groq (1)"]
+    assert discord.answer_provider(shown, INSTANCE, choices[1].value) == ShowModels(GROQ)
+    assert discord.answer_provider(shown, INSTANCE, " Groq ") == ShowModels(GROQ)
+    assert discord.answer_provider(shown, INSTANCE, "nobody") == ShowModels(ProviderId("nobody"))
+
+
+def test_models_of_one_provider_are_offered_alone() -> None:
+    """Whether it was chosen or typed; a provider that the list doesn't have narrows nothing."""
+    long = "long" * 40
+    shown = listing(*models("groq", 2), model("groq-like", "model-009"), model(long, "model-003"))
+    (token,) = [one.value for one in discord.autocomplete_providers(shown, INSTANCE, "long")]
+    for provider, expected in (("Groq", 2), (token, 1), ("", 4), ("nobody", 4)):
+        assert len(discord.autocomplete(shown, INSTANCE, "model", provider=provider)) == expected
+
+
+@given(LISTINGS, TEXTS, TEXTS)
+def test_whatever_is_typed_each_provider_that_is_offered_is_its_own(shown: Listing, typed: str, instance: str) -> None:
+    """At most 25 choices of at most 100 characters; each value leads to the provider's page."""
+    for text in ("", typed[:1]):
+        choices = discord.autocomplete_providers(shown, instance, text)
+        assert len(choices) <= discord.MAX_CHOICES
+        found = []
+        for choice in choices:
+            assert 0 < units(choice.name) <= discord.MAX_TEXT
+            assert 0 < units(choice.value) <= discord.MAX_TEXT
+            answer = discord.answer_provider(shown, instance, choice.value)
+            assert isinstance(answer, ShowModels)
+            found.append(answer.provider)
+        assert len(set(found)) == len(found)
+        assert set(found) <= {row.provider for row in offered(shown)}
+
+
 @given(TEXTS)
 def test_any_value_is_answered(value: str) -> None:
     """Nothing raises, and nothing is chosen by accident."""
