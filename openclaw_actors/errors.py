@@ -4,6 +4,7 @@ OpenclawActorsError
 ├── HomeError                 something in an OpenClaw home can't be read (names file, place and remedy)
 │   └── ConfigError           the config file, or a file it includes
 ├── StoreError                a profile store
+│   ├── NoSuchProfileError    there is no such profile
 │   ├── StoreUnreadableError  can't be read or decoded; the last good answer stays
 │   ├── StoreBusyError        its lock is held by a live process
 │   └── StoreReadOnlyError    it can't be written (permissions)
@@ -55,6 +56,10 @@ class ConfigError(HomeError):
 
 class StoreError(OpenclawActorsError):
     """Something about a profile store."""
+
+
+class NoSuchProfileError(StoreError):
+    """An agent sees no such profile, or a provider has none."""
 
 
 class StoreUnreadableError(HomeError, StoreError):

@@ -14,6 +14,7 @@ from openclaw_actors.auth.reports import Reported, find_reported, proved_bad
 from openclaw_actors.credential import Credential
 from openclaw_actors.errors import (
     ForkedError,
+    NoSuchProfileError,
     NotRunningError,
     StoreError,
     StoreReadOnlyError,
@@ -165,7 +166,8 @@ class Events(Reads):
             StoreBusyError: A live process holds the store's lock.
             StoreReadOnlyError: The store can't be written.
             StoreUnreadableError: The store is broken; it is left as it is.
-            StoreError: There is no such profile, or the change was not published within 30 s.
+            NoSuchProfileError: There is no such profile.
+            StoreError: The change was not published within 30 s.
             NotRunningError: The supervisor isn't running, or was stopped before it published the change.
         """
         self._wait_answered(self._log_out(provider, agent_id, profile_id))
@@ -209,7 +211,7 @@ class Events(Reads):
         if not removed and trouble is not None:
             raise trouble
         if not removed:
-            raise StoreError(
+            raise NoSuchProfileError(
                 f"no stored profile of {normal} to log out{'' if profile_id is None else f' named {profile_id}'}; "
                 "`explain` says where its credentials are"
             )
@@ -221,14 +223,14 @@ class Events(Reads):
         Raises:
             StoreBusyError: A live process holds the store's lock.
             StoreReadOnlyError: The store can't be written.
-            StoreError: The agent sees no such profile.
+            NoSuchProfileError: The agent sees no such profile.
         """
         self._check_events()
         auth = self.snapshot(agent_id)
         owner = next((profile.store for profile in auth.profiles if profile.id == profile_id), None)
         if owner is None:
             known = ", ".join(profile.id for profile in auth.profiles) or "none"
-            raise StoreError(f"agent {auth.agent_id} sees no profile {profile_id!r}; it sees {known}")
+            raise NoSuchProfileError(f"agent {auth.agent_id} sees no profile {profile_id!r}; it sees {known}")
         newest = self._runtime.wants.latest
         with self._usage_held(StoreId(owner), (profile_id,)) as forget:
             write_usage(

@@ -33,6 +33,9 @@ def _number(context: click.Context, option: click.Parameter, value: float) -> fl
     return value
 
 
+_offline = click.option(
+    "--offline", is_flag=True, help="Ask no running gateway: read the files, with your own environment."
+)
 _agent = click.option("--agent", metavar="ID", help="One agent. Default: the configured default agent.")
 _agent_or_all = click.option("--agent", metavar="ID", help="One agent. Default: all.")
 _all_agents = click.option("--all-agents", is_flag=True, help="Every configured agent.")
@@ -51,19 +54,29 @@ The exit status says what was found:
   1  an error: something doesn't work now
   2  warnings: it works, but is at risk or soon won't"""
 
+_WRITE_STATUS_HELP = """\
+\b
+The exit status says what came of it:
+  0   done, or there was nothing to do
+  65  a store is broken; it is left as it is (EX_DATAERR)
+  75  a store is locked by another process, or the change was not published in time (EX_TEMPFAIL)
+  77  a store can't be written (EX_NOPERM)"""
+
 
 @click.group(name=_PROGRAM, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, help="Print the version.")  # answered in __main__, before this is imported
 def cli(version: bool) -> None:
     """Which providers does each agent of an OpenClaw home hold working credentials for?
 
-    Reads the home's config, credential stores, logins of other programs and your environment. Writes nothing into the
-    home, but for the events that `serve` is sent.
+    Reads the home's config, credential stores, logins of other programs and your environment; or asks a running `serve`
+    of the home, whose environment counts then. Only `logout`, `clear-cooldown` and the events that `serve` is sent
+    write into the home.
     """
 
 
 @cli.command(epilog=EXIT_STATUS_HELP)
 @_shared
+@_offline
 @_agent
 @_all_agents
 @click.option("--provider", "providers", metavar="P", multiple=True, help="Just this one, in any spelling; repeatable.")
@@ -79,6 +92,7 @@ def status(**options: Any) -> int:
 @cli.command()
 @click.argument("target", metavar="PROVIDER[/MODEL]")
 @_shared
+@_offline
 @_agent
 def explain(target: str, **options: Any) -> int:
     """Show everything behind one answer: what won, what it shadows, why, and what to do."""
@@ -89,9 +103,11 @@ def explain(target: str, **options: Any) -> int:
 
 @cli.command(epilog=_DOCTOR_STATUS_HELP)
 @_shared
+@_offline
 def doctor(**options: Any) -> int:
     """Check what can be checked, of every agent: who may reach the files, what is wrong in them, what watching them
-    meets (limits, network file systems, mounted files), what expires, is never used, or doesn't work.
+    meets (limits, network file systems, mounted files), what expires, is never used, or doesn't work; and what a
+    running `serve` says of itself.
     """
     from openclaw_actors.cli.doctor import show_diagnosis
 
@@ -101,6 +117,7 @@ def doctor(**options: Any) -> int:
 @cli.command()
 @click.argument("provider", required=False)
 @_shared
+@_offline
 @_agent
 @click.option("--page", "number", type=click.IntRange(min=1), default=1, show_default=True, help="Which page.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Models on a page.")
@@ -114,6 +131,7 @@ def models(provider: str | None, **options: Any) -> int:
 
 @cli.command()
 @_shared
+@_offline
 @_agent
 @_all_agents
 def watch(**options: Any) -> int:
@@ -148,6 +166,35 @@ def recheck(provider: str | None, **options: Any) -> int:
     from openclaw_actors.cli.recheck import recheck as ask_gateways
 
     return _quietly(ask_gateways, provider, **options)
+
+
+@cli.command(epilog=_WRITE_STATUS_HELP)
+@click.argument("provider")
+@_shared
+@_offline
+@_agent
+@click.option("--profile", metavar="ID", help="Just this profile. Default: all of the provider.")
+@click.option("--yes", is_flag=True, help="Don't ask; a pipe needs it.")
+def logout(provider: str, **options: Any) -> int:
+    """Remove a provider's stored profiles, by a running gateway or under the store's lock.
+
+    An inherited profile is removed where it is, for all agents that see it.
+    """
+    from openclaw_actors.cli.logout import log_out
+
+    return _quietly(log_out, provider, **options)
+
+
+@cli.command("clear-cooldown", epilog=_WRITE_STATUS_HELP)
+@click.argument("profile")
+@_shared
+@_offline
+@_agent
+def clear_cooldown(profile: str, **options: Any) -> int:
+    """Let a profile that rests be used again, by a running gateway or under the store's lock."""
+    from openclaw_actors.cli.clear_cooldown import clear_cooldown as clear
+
+    return _quietly(clear, profile, **options)
 
 
 @cli.command()

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from openclaw_actors.auth.verdict import State, Verdict
+from openclaw_actors.auth.verdict import State
 from openclaw_actors.cli.text import DAY_S, clean, relative
+from openclaw_actors.shapes import StatusCell
 
 FINE = 0
 BROKEN = 1
@@ -44,28 +45,27 @@ class CheckResult(msgspec.Struct, frozen=True):
     """One line per provider about which nobody can say."""
 
 
-def check(answers: Iterable[tuple[str, Verdict]], now: float) -> CheckResult:
-    """Judge (provider as spelled, verdict) pairs at a moment (epoch seconds)."""
+def check(agent: str, answers: Iterable[tuple[str, StatusCell]], now: float) -> CheckResult:
+    """Judge an agent's (provider as spelled, answer) pairs at a moment (epoch seconds)."""
     broken: list[str] = []
     expiring: list[str] = []
     warnings: list[str] = []
-    for spelled, verdict in answers:
-        who = clean(f"{verdict.agent_id}: {spelled}")
-        why = f": {clean(verdict.reason)}" if verdict.reason else ""
-        if verdict.state in BROKEN_STATES:
-            step = f" ({clean(verdict.next_step)})" if verdict.next_step else ""
-            broken.append(f"{who} is {verdict.state.value}{why}{step}")
-        elif verdict.state in DOUBTFUL_STATES:
-            warnings.append(f"{who} is {verdict.state.value}{why}")
-        elif (moment := ends_at(verdict)) is not None and moment - now <= EXPIRES_SOON_S:
+    for spelled, cell in answers:
+        who = clean(f"{agent}: {spelled}")
+        why = f": {clean(cell.reason)}" if cell.reason else ""
+        if cell.state in BROKEN_STATES:
+            step = f" ({clean(cell.next_step)})" if cell.next_step else ""
+            broken.append(f"{who} is {cell.state.value}{why}{step}")
+        elif cell.state in DOUBTFUL_STATES:
+            warnings.append(f"{who} is {cell.state.value}{why}")
+        elif (moment := ends_at(cell)) is not None and moment - now <= EXPIRES_SOON_S:
             expiring.append(f"{who} expires {relative(moment, now)} and has nothing to refresh it with")
     status = BROKEN if broken else EXPIRING if expiring else FINE
     return CheckResult(status, tuple(broken + expiring), tuple(warnings))
 
 
-def ends_at(verdict: Verdict) -> float | None:
+def ends_at(cell: StatusCell) -> float | None:
     """Return when a working credential ends for good, in epoch seconds; None when it doesn't, or can be refreshed."""
-    evidence = verdict.evidence
-    if evidence is None or not verdict.has_auth or verdict.state is State.REFRESHABLE:
+    if not cell.has_auth or cell.state is State.REFRESHABLE or cell.refreshable:
         return None
-    return None if evidence.refreshable else evidence.expires_at
+    return cell.expires_at

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from openclaw_actors.cli.diagnosis import answers, on_disk, watched
+from openclaw_actors.cli.diagnosis import answers, on_disk, running, watched
 from openclaw_actors.cli.diagnosis.remark import Remark, Severity, exit_status, worst_first
 from openclaw_actors.cli.diagnosis.scene import Scene, look_around
 from openclaw_actors.cli.output import write_json
@@ -24,7 +24,7 @@ _SHOWN_AGENTS = 3
 """How many agents a line names."""
 
 
-def show_diagnosis(*, home: str | None, as_json: bool) -> int:
+def show_diagnosis(*, home: str | None, as_json: bool, offline: bool) -> int:
     """Print what is found and return the exit status."""
     try:
         with one_shot(home, warns=False) as supervisor:
@@ -35,6 +35,8 @@ def show_diagnosis(*, home: str | None, as_json: bool) -> int:
         where, checks = locate(home, os.environ).state_dir, ("conditions",)
         remedy = "Mend it first; then everything else can be checked."
         remarks = [Remark(check="conditions", severity=Severity.ERROR, problem=error.message, remedy=remedy)]
+    if not offline:
+        checks, remarks = (*checks, "gateway"), worst_first((*remarks, *running.gateway(home)))
     status = exit_status(remarks)
     try:
         if as_json:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+import msgspec
 
 from openclaw_actors.cli.output import write_json
-from openclaw_actors.cli.session import chosen_agents, one_shot, warn
-from openclaw_actors.cli.text import counted, did_you_mean, near_misses, state_label, state_style
-from openclaw_actors.shapes import model_page
-
-if TYPE_CHECKING:
-    from openclaw_actors.listing.listing import Listing, Page
+from openclaw_actors.cli.session import chosen_agents, warn
+from openclaw_actors.cli.source import Source, answered, who_answered
+from openclaw_actors.cli.text import counted, did_you_mean, state_label, state_style
+from openclaw_actors.shapes import ModelPage
 
 
 def show_models(
@@ -24,36 +21,32 @@ def show_models(
     limit: int,
     everything: bool,
     as_json: bool,
+    offline: bool,
 ) -> int:
     """Print one page of an agent's models; with `everything`, the whole catalogue on one page."""
-    from openclaw_actors.listing.listing import Page, page
 
-    with one_shot(home) as supervisor:
-        (agent_id,) = chosen_agents(supervisor, agent)
-        view = "all" if everything else "default"
-        listing = supervisor.models(agent_id=agent_id, provider=provider, view=view)
-        if everything:
-            chosen = Page(listing.rows, 1, 1, max(1, listing.total), listing.total, 1 if listing.rows else 0)
+    def gather(source: Source) -> ModelPage:
+        (agent_id,) = chosen_agents(source.about, agent)
+        view, most = ("all", None) if everything else ("default", limit)
+        return source.models(agent_id, provider, view=view, page=number, limit=most)
+
+    with answered(home, gather, offline=offline) as (told, source):
+        if not everything and not 1 <= number <= told.pages:
+            raise click.UsageError(f"Page out of range: {number} (valid: 1-{told.pages}).")
+        if not told.known:
+            warn(f"unknown provider {provider!r}. {did_you_mean(list(told.did_you_mean))}".rstrip())
+        if as_json:
+            write_json({**msgspec.structs.asdict(told), "answered_by": source.answered_by})
         else:
-            chosen = page(listing, number, limit)
-        if not chosen.in_range:
-            raise click.UsageError(f"Page out of range: {number} (valid: 1-{chosen.pages}).")
-        if provider is not None and listing.provider is not None:
-            known = supervisor.snapshot(agent_id).verdicts
-            if listing.provider not in known:
-                warn(f"unknown provider {provider!r}. {did_you_mean(near_misses(provider, known))}".rstrip())
-    if as_json:
-        write_json(model_page(listing, chosen))
-    else:
-        _write(listing, chosen)
+            _write(told, who_answered(source))
     return 0
 
 
-def _write(listing: Listing, page: Page) -> None:
+def _write(told: ModelPage, who: str) -> None:
     from openclaw_actors.cli.tables import ascii_only, write_line, write_table
 
     plain = ascii_only()
-    if page.rows:
+    if told.models:
         rows = [
             (
                 (row.id, "bold" if row.has_auth else "dim"),
@@ -63,7 +56,7 @@ def _write(listing: Listing, page: Page) -> None:
                 ("yes" if row.configured else "", ""),
                 (row.reason, "dim"),
             )
-            for row in page.rows
+            for row in told.models
         ]
         write_table(
             ("model", "name", "context", "state", "configured", "reason"),
@@ -71,16 +64,16 @@ def _write(listing: Listing, page: Page) -> None:
             numbers=frozenset({2}),
             expendable=(4, 2, 1),
         )
-        last = page.first + len(page.rows) - 1
-        position = f"{page.first}-{last} of {counted(page.total, 'model')} (page {page.page}/{page.pages})"
-        more = f"; next: --page {page.page + 1}" if page.page < page.pages else ""
-        write_line((f"agent {listing.agent_id}: {position}{more}", "dim"))
+        first = (told.page - 1) * told.limit + 1
+        position = f"{first}-{first + len(told.models) - 1} of {counted(told.total, 'model')}"
+        more = f"; next: --page {told.page + 1}" if told.page < told.pages else ""
+        write_line((f"agent {told.agent}: {position} (page {told.page}/{told.pages}){more}; {who}", "dim"))
     else:
-        write_line((f"agent {listing.agent_id}: no models to show", "yellow"))
-    if listing.hidden:
-        count = sum(one.model_count for one in listing.hidden)
+        write_line((f"agent {told.agent}: no models to show", "yellow"), (f"; {who}", "dim"))
+    if told.hidden:
+        count = sum(one.model_count for one in told.hidden)
         write_line(("", ""))
-        write_line((f"Hidden: {counted(count, 'model')} of {counted(len(listing.hidden), 'provider')}", "bold"))
+        write_line((f"Hidden: {counted(count, 'model')} of {counted(len(told.hidden), 'provider')}", "bold"))
         hidden = [
             (
                 (one.provider, ""),
@@ -89,7 +82,7 @@ def _write(listing: Listing, page: Page) -> None:
                 (one.reason, "dim"),
                 (one.next_step, ""),
             )
-            for one in listing.hidden
+            for one in told.hidden
         ]
         write_table(
             ("provider", "models", "state", "reason", "next step"), hidden, numbers=frozenset({1}), expendable=(3,)

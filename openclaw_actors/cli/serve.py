@@ -9,12 +9,22 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from openclaw_actors.cli.output import write_json
+from openclaw_actors.cli.session import warn
+from openclaw_actors.control.listening import Listening, NotOpened
 from openclaw_actors.gateway.access import Tokens, default_token_file, is_loopback, load_tokens
+from openclaw_actors.gateway.app import create_app
+from openclaw_actors.gateway.own_socket import bound_address, open_own_socket
+from openclaw_actors.home.paths import locate
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 _BACKLOG = 128
 _GRACE_S = 3
@@ -44,19 +54,27 @@ def serve(
     tokens, is_made = load_tokens(Path(token_file) if token_file else default_token_file(os.environ))
     listening = _listen(host, port)
     address = _url(listening)
-    _say(address, tokens, is_made=is_made, open_reads=is_local, as_json=as_json)
-    asyncio.run(_run(home, listening, tokens, open_reads=is_local, hosts=_names(host, allow_hosts)))
+    own = open_own_socket(locate(home, os.environ).state_dir)
+    if isinstance(own, NotOpened):
+        # its commands read the files then, as without it
+        warn(f"no command can ask this gateway: {own.message}")
+    try:
+        _say(address, tokens, is_made=is_made, open_reads=is_local, as_json=as_json)
+        make_app = partial(create_app, tokens=tokens, open_reads=is_local, hosts=_names(host, allow_hosts), url=address)
+        asyncio.run(_run(home, listening, own if isinstance(own, Listening) else None, make_app))
+    finally:
+        if isinstance(own, Listening):
+            own.close()
     return 0
 
 
 async def _run(
-    home: str | None, listening: socket.socket, tokens: Tokens, *, open_reads: bool, hosts: frozenset[str]
+    home: str | None, listening: socket.socket, own: Listening | None, make_app: Callable[..., Starlette]
 ) -> None:
     # before the loop is measured: importing all this keeps it from running
     import uvicorn
 
     from openclaw_actors import AuthSupervisor, Settings
-    from openclaw_actors.gateway.app import create_app
 
     class Server(uvicorn.Server):
         """One that ends well: uvicorn's own raises the signal anew after it, which ends the process by it, and waits
@@ -83,18 +101,19 @@ async def _run(
 
         instrument(supervisor)
     async with supervisor:
-        app = create_app(supervisor, tokens=tokens, open_reads=open_reads, hosts=hosts)
+        app = make_app(supervisor, own_socket=bound_address(own) if own is not None else "")
         config = uvicorn.Config(
             app,
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who asks is what the socket says, never a header
             timeout_graceful_shutdown=_GRACE_S,
         )
         server = Server(config)
         server.end_streams = app.state.end_streams
-        await server.serve(sockets=[listening])
+        await server.serve(sockets=[listening, own.sock] if own is not None else [listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

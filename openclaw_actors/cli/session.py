@@ -6,18 +6,26 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_actors.cli.text import clean, did_you_mean, near_misses
+from openclaw_actors.cli.text import clean, did_you_mean
+from openclaw_actors.health import STORE_PERMISSIONS
+from openclaw_actors.spelling import near_misses
 
 if TYPE_CHECKING:
     from openclaw_actors import AuthSupervisor
+    from openclaw_actors.health import Condition
+    from openclaw_actors.shapes import About
 
 WARM_TIMEOUT_S = 60.0
 """How long a command waits for the first answers, in seconds: longer than the budget of a sweep."""
+
+BESIDES = (STORE_PERMISSIONS, "ControlSocket")
+"""Conditions that say nothing about the answers of one command: who else may reach the stores (`doctor` says so), and
+whether a gateway can be told to look again."""
 
 _LOOK_INTERVAL_S = 0.1
 
@@ -37,13 +45,12 @@ def one_shot(home: str | None, *, warns: bool = True) -> Iterator[AuthSupervisor
     ConfigUnusableError when the config gives no agents.
     """
     from openclaw_actors import AuthSupervisor, Settings
-    from openclaw_actors.health import STORE_PERMISSIONS
 
     with AuthSupervisor(home, settings=Settings(watch=False, one_shot=True)) as supervisor:
         wait_until_warm(supervisor)
         if warns:
-            warn_of_conditions(supervisor, besides=("Watching", STORE_PERMISSIONS))
-            if problem := missing_home(supervisor):
+            warn_of(supervisor.health().conditions, (*BESIDES, "Watching"))
+            if problem := missing_home(supervisor.home_path):
                 warn(problem)
         yield supervisor
 
@@ -73,16 +80,21 @@ def _raise_for_config(supervisor: AuthSupervisor) -> None:
             raise ConfigUnusableError(condition.message or condition.reason)
 
 
-def warn_of_conditions(supervisor: AuthSupervisor, besides: tuple[str, ...] = ()) -> None:
+def warn_of(conditions: Iterable[Condition], besides: tuple[str, ...] = (), *, whose: str = "") -> None:
     """Write the conditions that are not well to stderr."""
-    for condition in supervisor.health().conditions:
+    for condition in conditions:
         if not condition.status and condition.type not in besides:
-            warn(f"{condition.type}: {condition.message or condition.reason}")
+            warn(f"{whose}{condition.type}: {condition.message or condition.reason}")
 
 
 def warn(text: str) -> None:
     """Write one warning to stderr."""
     print(f"warning: {clean(text)}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Write something worth knowing to stderr."""
+    print(f"note: {clean(text)}", file=sys.stderr)
 
 
 def silence_stdout() -> None:
@@ -94,24 +106,23 @@ def silence_stdout() -> None:
         os.close(null)
 
 
-def missing_home(supervisor: AuthSupervisor) -> str:
+def missing_home(path: str) -> str:
     """Return what is wrong when the home is no directory; empty when it is one."""
-    path = str(supervisor.home_path)
     return "" if os.path.isdir(path) else f"{path}: there is no such directory. Check --home or OPENCLAW_STATE_DIR"
 
 
-def chosen_agents(supervisor: AuthSupervisor, agent: str | None, *, all_agents: bool = False) -> tuple[str, ...]:
+def chosen_agents(about: About, agent: str | None, *, all_agents: bool = False) -> tuple[str, ...]:
     """Return the agents that a command is about: the named one, all, or the configured default.
 
     Raises click.UsageError (exit status 2) that names the known agents, for one that isn't configured.
     """
-    known = supervisor.agent_ids()
+    known = about.agents
     if agent is not None and all_agents:
         raise click.UsageError("--agent and --all-agents exclude each other.")
     if all_agents:
         return known
     if agent is None:
-        return (supervisor.snapshot().agent_id,)
+        return (about.default_agent,)
     wanted = agent.strip().lower()
     for one in known:
         if one == wanted:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_actors.auth.verdict import State, Verdict
+from openclaw_actors.auth.verdict import State
 from openclaw_actors.cli.check import BROKEN, FINE, check
 from openclaw_actors.cli.output import write_json
-from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, missing_home, one_shot, silence_stdout, warn
-from openclaw_actors.cli.text import counted, expiry, milliseconds, state_label, state_style
-from openclaw_actors.shapes import profile_of, status_agent
-
-if TYPE_CHECKING:
-    from openclaw_actors import AuthSupervisor
+from openclaw_actors.cli.session import ConfigUnusableError, chosen_agents, missing_home, silence_stdout, warn
+from openclaw_actors.cli.source import Source, answered, who_answered
+from openclaw_actors.cli.text import counted, expiry, state_label, state_style
+from openclaw_actors.shapes import About, StatusAgent
 
 _SILENT = frozenset({State.MISSING, State.UNKNOWN})
 """States of a provider that nobody set up which are not worth a row: a source that can't be read is warned of once."""
-
-Answers = list[tuple[str, Verdict]]
-"""(provider as spelled, verdict)."""
 
 
 def show_status(
@@ -34,19 +28,23 @@ def show_status(
     everything: bool,
     as_json: bool,
     checked: bool,
+    offline: bool,
 ) -> int:
     """Print the status and return the exit status."""
+
+    def gather(source: Source) -> dict[str, StatusAgent]:
+        agents = chosen_agents(source.about, agent, all_agents=all_agents)
+        return {one: source.status(one, providers) for one in agents}
+
     worst = 0
     try:
-        with one_shot(home) as supervisor:
-            agents = chosen_agents(supervisor, agent, all_agents=all_agents)
-            answers = {one: _answers(supervisor, one, providers) for one in agents}
+        with answered(home, gather, offline=offline) as (agents, source):
             # first, so that a reader of the table who goes away takes no exit status along
-            worst = _report_check(supervisor, answers, named=bool(providers)) if checked else 0
+            worst = _report_check(source.about, agents, named=bool(providers)) if checked else 0
             if as_json:
-                write_json({"agents": {one: _agent_json(supervisor, one, answers[one]) for one in agents}})
+                write_json({"agents": agents, "answered_by": source.answered_by})
             else:
-                _write_status(supervisor, answers, named=bool(providers), everything=everything)
+                _write_status(source, agents, named=bool(providers), everything=everything)
             sys.stdout.flush()
             return worst
     except BrokenPipeError:
@@ -55,61 +53,45 @@ def show_status(
     except ConfigUnusableError as error:
         if not as_json:
             raise
-        write_json({"agents": {}, "error": error.message})
+        write_json({"agents": {}, "error": error.message, "answered_by": None})
         error.show(sys.stderr)
         return error.exit_code
 
 
-def _answers(supervisor: AuthSupervisor, agent: str, providers: tuple[str, ...]) -> Answers:
-    if providers:
-        return [(spelled, supervisor.verdict(spelled, agent_id=agent)) for spelled in dict.fromkeys(providers)]
-    asked = {*supervisor.snapshot(agent).verdicts, *supervisor.configured_providers(agent)}
-    return [(provider, supervisor.verdict(provider, agent_id=agent)) for provider in sorted(asked)]
-
-
-def _agent_json(supervisor: AuthSupervisor, agent: str, answers: Answers) -> dict[str, object]:
-    auth = supervisor.snapshot(agent)
-    return status_agent(
-        auth.revision,
-        auth.generation,
-        answers,
-        lambda provider: supervisor.model_count(provider, agent_id=agent),
-    )
-
-
-def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, named: bool, everything: bool) -> None:
+def _write_status(source: Source, agents: dict[str, StatusAgent], *, named: bool, everything: bool) -> None:
     from openclaw_actors.cli.tables import ascii_only, write_line, write_table
 
-    now, plain = time.time(), ascii_only()
-    agents = ", ".join(supervisor.agent_ids())
-    alone = len(answers) == 1
-    whose = f"  agent {next(iter(answers))} of {agents}" if alone else f"  agents {agents}"
+    now, plain, about = time.time(), ascii_only(), source.about
+    known = ", ".join(about.agents)
+    alone = len(agents) == 1
+    whose = f"  agent {next(iter(agents))} of {known}" if alone else f"  agents {known}"
     write_line(
         ("home ", "dim"),
-        (str(supervisor.home_path), "bold"),
-        (f"  config {supervisor.config_path}{whose}  warm in {milliseconds(supervisor.warm_time_s)}", "dim"),
+        (about.home, "bold"),
+        (f"  config {about.config}{whose}  {who_answered(source)}", "dim"),
     )
     rows = []
     left_out: set[str] = set()
-    for agent, pairs in answers.items():
-        configured = supervisor.configured_providers(agent)
-        for spelled, verdict in pairs:
-            if not (named or everything or verdict.state not in _SILENT or verdict.provider in configured):
-                left_out.add(verdict.provider)
+    for agent, told in agents.items():
+        for spelled, cell in told.providers.items():
+            if not (named or everything or cell.state not in _SILENT or cell.configured):
+                left_out.add(cell.provider)
                 continue
-            evidence = verdict.evidence
-            style = state_style(verdict.state)
+            style = state_style(cell.state)
             rows.append(
                 (
                     *(() if alone else ((agent, ""),)),
-                    (spelled, "bold" if verdict.has_auth else ""),
-                    (state_label(verdict.state, ascii_only=plain), style),
-                    (evidence.source if evidence else "", ""),
-                    (evidence.kind if evidence else "", ""),
-                    (profile_of(evidence) or "", ""),
-                    (expiry(verdict, now), style if verdict.state is State.EXPIRED else ""),
-                    (str(supervisor.model_count(verdict.provider, agent_id=agent)), ""),
-                    (verdict.reason, "dim"),
+                    (spelled, "bold" if cell.has_auth else ""),
+                    (state_label(cell.state, ascii_only=plain), style),
+                    (cell.source or "", ""),
+                    (cell.kind or "", ""),
+                    (cell.profile or "", ""),
+                    (
+                        expiry(cell.expires_at, now, has_auth=cell.has_auth),
+                        style if cell.state is State.EXPIRED else "",
+                    ),
+                    (str(cell.model_count), ""),
+                    (cell.reason, "dim"),
                 )
             )
     headers = ("provider", "state", "source", "kind", "profile", "expires", "models", "reason")
@@ -124,14 +106,18 @@ def _write_status(supervisor: AuthSupervisor, answers: dict[str, Answers], *, na
         )
 
 
-def _report_check(supervisor: AuthSupervisor, answers: dict[str, Answers], *, named: bool) -> int:
-    problem = missing_home(supervisor)
-    if problem:
+def _report_check(about: About, agents: dict[str, StatusAgent], *, named: bool) -> int:
+    problems = [missing_home(about.home)]
+    # a gateway goes on with the answers from before its config broke: they are no proof that all is well
+    problems += [one.message for one in about.conditions if one.type == "ConfigValid" and not one.status]
+    worst = FINE
+    for problem in filter(None, problems):
         click.echo(f"problem: {problem}", err=True)
-    worst = BROKEN if problem else FINE
-    for agent, pairs in answers.items():
-        configured = supervisor.configured_providers(agent)
-        result = check((pair for pair in pairs if named or pair[1].provider in configured), time.time())
+        worst = BROKEN
+    for agent, told in agents.items():
+        result = check(
+            agent, ((name, one) for name, one in told.providers.items() if named or one.configured), time.time()
+        )
         for line in result.warnings:
             warn(line)
         for line in result.problems:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
-from openclaw_actors.auth.verdict import State, Verdict
+from openclaw_actors.auth.verdict import State
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -74,18 +73,17 @@ def relative(moment: float, now: float) -> str:
     return f"in {duration(distance)}" if distance >= 1 else "in less than 1 s"
 
 
-def expiry(verdict: Verdict, now: float) -> str:
-    """Return when a verdict's credential expires: `in 3 d`, `expired 2 h ago`; empty when it has no expiry.
+def expiry(expires_at: float | None, now: float, *, has_auth: bool) -> str:
+    """Return when a credential expires: `in 3 d`, `expired 2 h ago`; empty when it has no expiry.
 
     What only looks expired says so: a token with something to refresh it is `expired, refreshable`.
     """
-    if verdict.evidence is None or verdict.evidence.expires_at is None:
+    if expires_at is None:
         return ""
-    moment = verdict.evidence.expires_at
-    if moment > now:
-        return relative(moment, now)
+    if expires_at > now:
+        return relative(expires_at, now)
     # a run can use it although it is past: then something refreshes it, and when it expired is of no interest
-    return "expired, refreshable" if verdict.has_auth else f"expired {relative(moment, now)}"
+    return "expired, refreshable" if has_auth else f"expired {relative(expires_at, now)}"
 
 
 def clock_time(moment: float) -> str:
@@ -112,14 +110,6 @@ def milliseconds(seconds: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 model`, `2 models`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def near_misses(text: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """Return what a person may have meant: the nearest of the known words."""
-    import difflib  # only a slip pays for it
-
-    by_fold = {word.casefold(): word for word in known}
-    return [by_fold[word] for word in difflib.get_close_matches(text.casefold(), by_fold, limit, 0.6)]
 
 
 def did_you_mean(words: list[str]) -> str:

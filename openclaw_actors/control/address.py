@@ -26,7 +26,11 @@ MAX_PATH_BYTES = 107
 """The longest path that a socket can be bound to, in bytes: `sun_path` has 108 with its end (Linux, unix(7))."""
 
 SUFFIX = ".sock"
-_NAME = re.compile(r"(?P<mark>[0-9a-f]{16})-(?P<pid>[0-9]{1,10})\.(?:sock|new)\Z", re.ASCII)
+"""How the name of a control socket ends."""
+HTTP_SUFFIX = ".http"
+"""How the name of a socket ends on which a gateway speaks HTTP."""
+_UNBORN_SUFFIX = ".new"
+_NAME = re.compile(r"(?P<mark>[0-9a-f]{16})-(?P<pid>[0-9]{1,10})\.(?:sock|http|new)\Z", re.ASCII)
 _MOST_PRUNED = 64
 """How many sockets of other homes are looked at, at most, when one is opened."""
 
@@ -68,9 +72,14 @@ def home_mark(home: str) -> str:
     return hashlib.blake2b(os.fsencode(os.path.realpath(home)), digest_size=8).hexdigest()
 
 
-def socket_name(home: str, pid: int) -> str:
+def socket_name(home: str, pid: int, suffix: str = SUFFIX) -> str:
     """Return the name of one gateway's socket."""
-    return f"{home_mark(home)}-{pid}{SUFFIX}"
+    return f"{home_mark(home)}-{pid}{suffix}"
+
+
+def unborn(path: str) -> str:
+    """Return what a socket is called while it doesn't listen yet."""
+    return os.path.splitext(path)[0] + _UNBORN_SUFFIX
 
 
 def folders(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -91,12 +100,12 @@ def folders(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def choose(home: str, pid: int, env: Mapping[str, str] | None = None) -> Place:
+def choose(home: str, pid: int, env: Mapping[str, str] | None = None, suffix: str = SUFFIX) -> Place:
     """Return where a gateway's socket goes, with its folder made and checked.
 
     A folder is passed over when it lies in the home or makes too long a path; one that isn't safe is refused.
     """
-    name, real_home = socket_name(home, pid), os.path.realpath(home)
+    name, real_home = socket_name(home, pid, suffix), os.path.realpath(home)
     passed_over = []
     for folder in folders(env):
         path = os.path.join(folder, name)
@@ -131,7 +140,9 @@ def problem_of(folder: str) -> str:
     return ""
 
 
-def offers(home: str, env: Mapping[str, str] | None = None) -> tuple[tuple[Offer, ...], tuple[str, ...]]:
+def offers(
+    home: str, env: Mapping[str, str] | None = None, suffix: str = SUFFIX
+) -> tuple[tuple[Offer, ...], tuple[str, ...]]:
     """Return the sockets that are there for a home, and which folders were passed over and why. Connects to none."""
     mark = home_mark(home)
     found = []
@@ -146,7 +157,7 @@ def offers(home: str, env: Mapping[str, str] | None = None) -> tuple[tuple[Offer
         found += [
             Offer(pid, os.path.join(folder, name))
             for name, one, pid in _sockets_in(folder)
-            if one == mark and name.endswith(SUFFIX)
+            if one == mark and name.endswith(suffix)
         ]
     return tuple(sorted(found, key=lambda offer: offer.pid)), tuple(problems)
 
@@ -187,7 +198,7 @@ def prune(folder: str, mark: str) -> None:
             others += 1
             if others > _MOST_PRUNED or is_alive(pid):
                 continue
-        elif name.endswith(".new") and is_alive(pid):
+        elif name.endswith(_UNBORN_SUFFIX) and is_alive(pid):
             continue  # bound a moment ago, and not listened to yet
         with contextlib.suppress(OSError):
             sock = connect(os.path.join(folder, name))

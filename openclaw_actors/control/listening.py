@@ -12,7 +12,7 @@ from typing import final
 
 import msgspec
 
-from openclaw_actors.control.address import SUFFIX, choose, connect, home_mark, identity, prune, remove
+from openclaw_actors.control.address import SUFFIX, choose, connect, home_mark, identity, prune, remove, unborn
 from openclaw_actors.forking import call_in_children
 
 _BACKLOG = 16
@@ -59,25 +59,27 @@ class Listening:
         self.sock.close()
 
 
-def listen(home: str) -> Listening | NotOpened:
-    """Open this process's socket for a home, with what dead gateways have left removed before."""
+def listen(
+    home: str, *, suffix: str = SUFFIX, kind: type[socket.socket] = socket.socket, backlog: int = _BACKLOG
+) -> Listening | NotOpened:
+    """Open this process's socket of one kind for a home, with what dead gateways have left removed before."""
     if not hasattr(socket, "SO_PEERCRED"):
         return NotOpened(
             "Unsupported", "this system doesn't say who connects to a socket. Set control_socket to false here"
         )
     with _opening:
-        place = choose(home, os.getpid())
+        place = choose(home, os.getpid(), suffix=suffix)
         if not place.path:
             return NotOpened("Refused", f"{place.problem}. {place.remedy}")
         try:
             prune(os.path.dirname(place.path), home_mark(home))
-            return _bound(place.path)
+            return _bound(place.path, kind, backlog)
         except OSError as error:
             why = f"{place.path}: no socket can be opened there ({error.strerror or type(error).__name__})"
             return NotOpened("Failed", f"{why}. Check the directory and the limit of open files; it is tried again")
 
 
-def _bound(path: str) -> Listening | NotOpened:
+def _bound(path: str, kind: type[socket.socket], backlog: int) -> Listening | NotOpened:
     """Return a socket that listens at a path."""
     if os.path.lexists(path):
         living = connect(path)  # removes what is left of a dead one
@@ -89,19 +91,19 @@ def _bound(path: str) -> Listening | NotOpened:
                 f"{path} is there already: another supervisor of this process offers this home. Let one of them do it",
             )
     # It gets its name only when it listens: a socket that is bound and doesn't yet looks like a dead one's.
-    unborn = path.removesuffix(SUFFIX) + ".new"
+    new = unborn(path)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(unborn)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        os.unlink(new)
+    sock = kind(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        sock.bind(unborn)
-        os.chmod(unborn, 0o600)
-        sock.listen(_BACKLOG)
-        os.rename(unborn, path)
+        sock.bind(new)
+        os.chmod(new, 0o600)
+        sock.listen(backlog)
+        os.rename(new, path)
     except BaseException:
         sock.close()
         with contextlib.suppress(OSError):
-            os.unlink(unborn)
+            os.unlink(new)
         raise
     return Listening(sock, path)

@@ -153,13 +153,25 @@ class Guard:
         open_reads: Whether reading needs no token.
         hosts: Names that this gateway is called by beside loopback ones; a web page that has rebound its own name to
             this address is refused by that (DNS rebinding).
+        own_socket: The address that the Unix socket of `own_socket.py` is bound to; empty when there is none. Who comes
+            by it is this user and needs no token. It is told by what the server itself puts into the scope, out of the
+            accepted socket: no header can say so.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens | None, *, open_reads: bool, hosts: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Tokens | None,
+        *,
+        open_reads: bool,
+        hosts: frozenset[str],
+        own_socket: str = "",
+    ) -> None:
         self._app = app
         self._tokens = tokens
         self._open_reads = open_reads
         self._hosts = hosts
+        self._own_socket = own_socket
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,17 +190,18 @@ class Guard:
 
     def _check(self, scope: Scope, headers: Mapping[str, str]) -> None:
         host = host_of(headers.get("host", ""))
-        if not (is_loopback(host) or host in self._hosts):
+        is_own = self._is_own(scope)
+        if not (is_own or is_loopback(host) or host in self._hosts):
             raise Problem(421, "this gateway isn't called that; start it with --allow-host, or ask by its address")
         origin = headers.get("origin")
         if origin is not None and origin != "null" and host_of(origin.partition("//")[2]) != host:
             raise Problem(403, "a page of another origin may not ask")
         authorization = headers.get("authorization")
-        if scope["method"] in _SAFE and _is_open(scope):
+        if not is_own and scope["method"] in _SAFE and _is_open(scope):
             known = self._tokens.right_of(authorization) if self._tokens is not None else None
             scope[RIGHT] = max(known or Right.NOTHING, Right.READ if self._open_reads else Right.NOTHING)
             return
-        right = scope[RIGHT] = self._right(authorization)
+        right = scope[RIGHT] = Right.ADMIN if is_own else self._right(authorization)
         needed = Right.READ if scope["method"] in _SAFE else Right.ADMIN
         if right < needed:
             what = "an admin token: what this does is an event" if needed is Right.ADMIN else "a token"
@@ -199,6 +212,10 @@ class Guard:
             if origin == "null":
                 raise Problem(403, "a page without an origin may not ask")
             self._take_from_bucket(str((scope.get("client") or ("",))[0]))
+
+    def _is_own(self, scope: Scope) -> bool:
+        """Tell whether a request came by the Unix socket: its server has a path and no port (ASGI 3, HTTP scope)."""
+        return bool(self._own_socket) and tuple(scope.get("server") or ()) == (self._own_socket, None)
 
     def _right(self, authorization: str | None) -> Right:
         known = self._tokens.right_of(authorization) if self._tokens is not None else Right.NOTHING

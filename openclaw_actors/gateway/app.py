@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from openclaw_actors.gateway.about_routes import AboutRoutes
 from openclaw_actors.gateway.access import Guard, Tokens
 from openclaw_actors.gateway.answers import json_response
 from openclaw_actors.gateway.auth_routes import AuthRoutes
@@ -31,6 +32,8 @@ def create_app(
     tokens: Tokens | None = None,
     open_reads: bool = True,
     hosts: frozenset[str] = frozenset(),
+    own_socket: str = "",
+    url: str | None = None,
 ) -> Starlette:
     """Return the application for a supervisor that its caller starts and stops.
 
@@ -44,9 +47,13 @@ def create_app(
         tokens: What events need; without them no event is taken.
         open_reads: Whether reading needs no token: only for what listens on a loopback address.
         hosts: Names beside the loopback ones that it may be asked by.
+        own_socket: The address of the Unix socket by which this user's own commands come, if the server listens on one
+            (`own_socket.py`): who comes by it needs no token.
+        url: Where it listens, for `/gateway`.
     """
     stream = Stream(supervisor)
     parts = (
+        AboutRoutes(supervisor, url),
         ListingRoutes(supervisor),
         EventRoutes(supervisor),
         AuthRoutes(supervisor),
@@ -63,7 +70,7 @@ def create_app(
         listed = [{"path": route.path, "methods": sorted((route.methods or set()) - {"HEAD"})} for route in routes]
         return json_response({"instance": supervisor.instance_id, "routes": listed}, headers={"vary": "accept"})
 
-    guard = Middleware(Guard, tokens=tokens, open_reads=open_reads, hosts=hosts)
+    guard = Middleware(Guard, tokens=tokens, open_reads=open_reads, hosts=hosts, own_socket=own_socket)
     app = Starlette(
         routes=[Route("/", index, methods=["GET"]), *routes, *dashboard.routes()],
         middleware=[guard],

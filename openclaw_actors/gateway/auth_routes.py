@@ -14,7 +14,8 @@ from starlette.routing import Route
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.gateway.agents import configured, published
 from openclaw_actors.gateway.answers import etag_of, is_known, json_response, tagged, whole_number
-from openclaw_actors.shapes import explanation, status_agent, watch_change
+from openclaw_actors.shapes import watch_change
+from openclaw_actors.telling import explain, status_of
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
@@ -60,17 +61,17 @@ class AuthRoutes:
         return tagged(request, lambda: msgspec.json.encode({"instance": supervisor.instance_id, "agents": agents}), tag)
 
     async def agent(self, request: Request) -> Response:
-        """Answer with all that somebody has set up, or with everything (`?all=1`)."""
+        """Answer with all that somebody has set up, with everything (`?all=1`), or with some (`?provider=…`)."""
         supervisor, auth = self._supervisor, published(self._supervisor, request.path_params["agent"])
-        everything = request.query_params.get("all", "") in ("1", "true")
-        configured = supervisor.configured_providers(auth.agent_id)
-        shown = [
-            (name, one)
-            for name, one in auth.verdicts.items()
-            if everything or one.state is not State.MISSING or name in configured
-        ]
-        counts = supervisor.model_count
-        shape = status_agent(auth.revision, auth.generation, shown, lambda name: counts(name, agent_id=auth.agent_id))
+        asked = tuple(request.query_params.getlist("provider"))
+        everything = asked or request.query_params.get("all", "") in ("1", "true")
+        told = status_of(supervisor, auth, asked)
+        providers = {
+            name: one
+            for name, one in told.providers.items()
+            if everything or one.state is not State.MISSING or one.configured
+        }
+        shape = {"revision": told.revision, "generation": told.generation, "providers": providers}
         body = msgspec.json.encode({"agent": auth.agent_id, "instance": supervisor.instance_id, **shape})
         # whether an answer is fresh, and what is configured, changes without a revision: the tag is of what is said
         return tagged(request, lambda: body, etag_of(supervisor.instance_id, auth.revision, body))
@@ -79,11 +80,9 @@ class AuthRoutes:
         """Answer with one provider: what won, what it shadows, why, and what to do."""
         auth = published(self._supervisor, request.path_params["agent"])
         spelled, model = request.path_params["provider"], request.query_params.get("model")
-        verdict = self._supervisor.verdict(spelled, agent_id=auth.agent_id, model=model)
-        parts = (verdict.provider, model or "", verdict.generation, verdict.fresh, verdict.state.value)
-        tag = etag_of(self._supervisor.instance_id, auth.agent_id, auth.revision, *parts)
-        shape = explanation(verdict, spelled, model, None, [])
-        return tagged(request, lambda: msgspec.json.encode({**shape, "revision": auth.revision}), tag)
+        told = explain(self._supervisor, auth.agent_id, spelled, model)
+        body = msgspec.json.encode({**msgspec.structs.asdict(told), "revision": auth.revision})
+        return tagged(request, lambda: body, etag_of(self._supervisor.instance_id, auth.revision, body))
 
     async def changes(self, request: Request) -> Response:
         """Answer with the latest changes, newest first: of `?agent=`, of `?provider=`, or of all."""

@@ -17,6 +17,7 @@ from openclaw_actors.gateway.agents import configured
 from openclaw_actors.gateway.answers import json_response
 from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.ids import Generation
+from openclaw_actors.telling import cleared, logged_out
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
@@ -103,16 +104,23 @@ class EventRoutes:
         return await self._answered(request, report(body.evidence, agent_id=agent, model=body.model))
 
     async def logout(self, request: Request) -> Response:
-        """Remove a provider's profiles from the stores that own them; answers when that is published."""
-        agent, body = configured(self._supervisor, request.path_params["agent"]), await _body(request, Logout)
-        await self._supervisor.aio.logout(request.path_params["provider"], agent_id=agent, profile_id=body.profile)
-        return json_response({"done": True})
+        """Remove a provider's profiles from the stores that own them; answers when that is published, with what was
+        removed.
+        """
+        supervisor, provider = self._supervisor, request.path_params["provider"]
+        agent, body = configured(supervisor, request.path_params["agent"]), await _body(request, Logout)
+        before = supervisor.snapshot(agent)
+        await supervisor.aio.logout(provider, agent_id=agent, profile_id=body.profile)
+        told = logged_out(before, supervisor.snapshot(agent), provider, body.profile)
+        return json_response({"done": True, **msgspec.structs.asdict(told)})
 
     async def clear_cooldown(self, request: Request) -> Response:
-        """Clear the resting windows of a profile; answers when that is published."""
-        body = await _body(request, Clear)
-        await self._supervisor.aio.clear_cooldown(body.profile, agent_id=body.agent)
-        return json_response({"done": True})
+        """Clear the resting windows of a profile; answers when that is published, with what came of it."""
+        supervisor, body = self._supervisor, await _body(request, Clear)
+        before = supervisor.snapshot(body.agent)
+        await supervisor.aio.clear_cooldown(body.profile, agent_id=body.agent)
+        told = cleared(before, supervisor.snapshot(body.agent), body.profile)
+        return json_response({"done": True, **(msgspec.structs.asdict(told) if told is not None else {})})
 
     async def reload(self, request: Request) -> Response:
         """Have the config read again, or all that depends on plugins."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from openclaw_actors.gateway.about_routes import AboutRoutes
 from openclaw_actors.gateway.access import limited
 from openclaw_actors.gateway.auth_routes import AuthRoutes
 from openclaw_actors.gateway.depends import (
@@ -54,6 +55,7 @@ class _Part(Protocol):
 
 
 _READING: tuple[Callable[[AuthSupervisor], _Part], ...] = (
+    AboutRoutes,
     ListingRoutes,
     AuthRoutes,
     MatrixRoutes,

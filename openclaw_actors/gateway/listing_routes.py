@@ -13,9 +13,9 @@ from openclaw_actors.gateway.agents import published
 from openclaw_actors.gateway.answers import Kept, agent_of, etag_of, json_response, tagged, whole_number
 from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.listing.chat import reply
-from openclaw_actors.listing.listing import DEFAULT_LIMIT, MAX_LIMIT, ListedModel, Listing, page
+from openclaw_actors.listing.listing import DEFAULT_LIMIT, MAX_LIMIT, ListedModel, Listing
 from openclaw_actors.listing.models_command import ModelsRequest
-from openclaw_actors.shapes import model_page
+from openclaw_actors.telling import models_of
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
@@ -81,8 +81,8 @@ class ListingRoutes:
         return tagged(request, lambda: msgspec.json.encode(_openai(row)), etag)
 
     async def models(self, request: Request) -> Response:
-        """Answer with a page of the listing, and on request with what is hidden and why; as the text of a chat where
-        that is preferred.
+        """Answer with a page of the listing (with `?whole=1` all of it), and on request with what is hidden and why; as
+        the text of a chat where that is preferred.
         """
         number, limit = whole_number(request, "page", 1), whole_number(request, "limit", DEFAULT_LIMIT, most=MAX_LIMIT)
         include = request.query_params.get("include", "")
@@ -90,12 +90,15 @@ class ListingRoutes:
             raise Problem(400, "include is `hidden`, or left out")
         if request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip() == "text/plain":
             return self._chat(request, number, limit)
+        whole = request.query_params.get("whole", "") in ("1", "true")
         listing = self._listing(request)
-        key = (listing.agent_id, listing.view, listing.provider, number, limit, include)
+        key = (listing.agent_id, listing.view, listing.provider, number, limit, include, whole)
         etag = etag_of(self._supervisor.instance_id, listing.revision, *key)
         return tagged(
             request,
-            lambda: self._pages.get(key, listing, lambda: _page(listing, number, limit, with_hidden=bool(include))),
+            lambda: self._pages.get(
+                key, listing, lambda: self._page(listing, number, None if whole else limit, with_hidden=bool(include))
+            ),
             etag,
         )
 
@@ -121,6 +124,13 @@ class ListingRoutes:
         provider = None if of_all else request.query_params.get("provider")
         return supervisor.models(agent_id=agent, provider=provider, view=view)
 
+    def _page(self, listing: Listing, number: int, limit: int | None, *, with_hidden: bool) -> bytes:
+        told = models_of(self._supervisor, listing, number, limit)
+        if with_hidden:
+            return msgspec.json.encode(told)
+        counts = {"providers": len(listing.hidden), "models": sum(one.model_count for one in listing.hidden)}
+        return msgspec.json.encode({**msgspec.structs.asdict(told), "hidden": counts})
+
 
 def _openai(row: ListedModel) -> OpenAIModel:
     return OpenAIModel(row.id, row.provider)
@@ -128,10 +138,3 @@ def _openai(row: ListedModel) -> OpenAIModel:
 
 def _openai_list(listing: Listing) -> bytes:
     return msgspec.json.encode(OpenAIModels(tuple(_openai(row) for row in listing.rows if row.has_auth)))
-
-
-def _page(listing: Listing, number: int, limit: int, *, with_hidden: bool) -> bytes:
-    shape = model_page(listing, page(listing, number, limit))
-    if not with_hidden:
-        shape["hidden"] = {"providers": len(listing.hidden), "models": sum(one.model_count for one in listing.hidden)}
-    return msgspec.json.encode(shape)

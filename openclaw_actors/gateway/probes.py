@@ -16,12 +16,10 @@ from starlette.routing import Route
 from openclaw_actors.gateway.access import RIGHT, Right
 from openclaw_actors.gateway.answers import json_response
 from openclaw_actors.measures import MEASURES, Look
+from openclaw_actors.telling import is_ready
 
 if TYPE_CHECKING:
     from openclaw_actors.supervisor import AuthSupervisor
-
-_NEEDED = ("Warm", "ActorsAlive")
-"""Conditions without which answers are not what they should be."""
 
 
 class Probes:
@@ -51,8 +49,7 @@ class Probes:
         """
         may_read = request.scope.get(RIGHT, Right.READ) >= Right.READ
         health = self._supervisor.health()
-        found = {one.type: one.status for one in health.conditions}
-        is_ready = all(found.get(kind, False) for kind in _NEEDED)
+        ready = is_ready(health)
         conditions = [
             {
                 "type": one.type,
@@ -63,7 +60,7 @@ class Probes:
             }
             for one in health.conditions
         ]
-        return json_response({"ready": is_ready, "ok": health.ok, "conditions": conditions}, 200 if is_ready else 503)
+        return json_response({"ready": ready, "ok": health.ok, "conditions": conditions}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
         """Answer with the counters, as Prometheus or OpenMetrics has them."""

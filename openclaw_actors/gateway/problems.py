@@ -91,10 +91,10 @@ async def on_http_exception(_request: Request, error: Exception) -> Response:
 
 
 async def on_own_error(_request: Request, error: Exception) -> Response:
-    """Answer with an error of ours: its text is secret-free and names the remedy."""
+    """Answer with an error of ours: its text is secret-free and names the remedy, and `error` is its class."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 409)
     headers = {"retry-after": "1"} if status in (423, 503) else {}
-    return respond(Problem(status, str(error), headers=headers))
+    return respond(Problem(status, str(error), headers=headers, error=type(error).__name__))
 
 
 async def on_bug(request: Request, error: Exception) -> Response:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
+from homes import Home
 
 from openclaw_actors import AuthSupervisor
 from openclaw_actors.gateway.access import Tokens
@@ -55,3 +61,24 @@ def serving(supervisor: AuthSupervisor, *, port: int = 0, **options: Any) -> Ite
         thread.join(10.0)
         listening.close()
         assert not thread.is_alive()
+
+
+@contextmanager
+def running(
+    home: Home, state: Path, *arguments: str, runtime: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    """Start `serve` on a free port and return it with what it said first."""
+    command = [sys.executable, "-m", "openclaw_actors", "serve", "--home", str(home.path), "--port", "0", "--json"]
+    env = {**os.environ, **home.env, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(runtime or state)}
+    state.mkdir(parents=True, exist_ok=True)
+    with open(state / "stderr", "w") as complaints:
+        whole = [*command, *arguments]
+        process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=complaints, text=True, env=env)
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait(10.0)
+        if process.stdout is not None:
+            process.stdout.close()

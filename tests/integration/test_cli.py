@@ -20,6 +20,7 @@ EXAMPLE = ROOT / "config" / "example"
 CELL_KEYS = [
     "state", "has_auth", "presence", "source", "kind", "profile",
     "reason", "next_step", "valid_until", "fresh", "model_count",
+    "provider", "configured", "expires_at", "refreshable",
 ]  # fmt: skip
 DEADLINE_S = 30.0
 

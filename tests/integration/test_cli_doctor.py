@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config" / "example"
 CHECKS = [
     "conditions", "files", "providers", "expiries", "permissions", "mounts", "watches", "file-systems", "shadowed",
+    "gateway",
 ]  # fmt: skip
 OF_THE_MACHINE = {"mounts", "watches", "file-systems"}
 """Checks whose findings depend on where the tests run."""
@@ -226,10 +227,10 @@ def test_a_config_that_cannot_be_read_is_the_one_finding(sound: Home) -> None:
     done = doctor(sound, "--json")
     report = json.loads(done.stdout)
     assert done.returncode == 1
-    assert report["checks"] == ["conditions"]
+    assert report["checks"] == ["conditions", "gateway"]
     assert report["home"] == str(sound.path)
     assert str(sound.config_path) in report["findings"][0]["problem"]
-    assert "1 check made: 1 error" in doctor(sound).stdout
+    assert "2 checks made: 1 error" in doctor(sound).stdout
 
 
 def test_a_home_that_is_not_there_is_an_error(home: Home) -> None:
@@ -245,7 +246,7 @@ def test_the_text_is_plain_in_a_pipe_and_ends_with_the_numbers(example: Home) ->
     assert "\x1b" not in text
     lines = text.splitlines()
     assert "6 errors" in lines
-    assert lines[-1].startswith("9 checks made: 6 errors, ")
+    assert lines[-1].startswith("10 checks made: 6 errors, ")
     assert any(line.startswith("  providers    main, ops, research: moonshot is malformed") for line in lines)
     assert doctor(example).stderr == ""
 
@@ -273,7 +274,7 @@ def test_a_terminal_gets_colour(example: Home) -> None:
 def test_nothing_found_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Silence would leave open whether it was looked."""
     write_report("/home", CHECKS, [])
-    assert capsys.readouterr().out.splitlines()[-1] == "9 checks made: nothing found"
+    assert capsys.readouterr().out.splitlines()[-1] == "10 checks made: nothing found"
 
 
 # --------------------------------------------------------------------------------------------- limits and file systems

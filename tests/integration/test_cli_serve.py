@@ -8,35 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from gateways import running
 from homes import Home, api_key, eventually
 
 from openclaw_actors.gateway.access import TokenFileError, host_of, is_loopback, load_tokens
-
-
-@contextmanager
-def running(home: Home, state: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
-    """Start `serve` on a free port and return it with what it said first."""
-    command = [sys.executable, "-m", "openclaw_actors", "serve", "--home", str(home.path), "--port", "0", "--json"]
-    env = {**os.environ, **home.env, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state)}
-    state.mkdir(parents=True, exist_ok=True)
-    with open(state / "stderr", "w") as complaints:
-        process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=complaints, text=True, env=env
-        )
-    try:
-        assert process.stdout is not None
-        yield process, json.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait(10.0)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 @pytest.fixture

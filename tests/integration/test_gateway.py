@@ -146,7 +146,8 @@ def test_events_are_taken_and_waited_for(gateway: Gateway) -> None:
     assert gateway.get("/auth/main/zai").json()["state"] == "cooldown"
     gateway.send("/cooldowns/clear", {"profile": "zai:work"})
     assert gateway.get("/auth/main/zai").json()["state"] == "usable"
-    assert gateway.send("/auth/ops/zai/logout").json() == {"done": True}
+    gone = gateway.send("/auth/ops/zai/logout").json()
+    assert (gone["done"], gone["state"], [one["id"] for one in gone["removed"]]) == (True, "missing", ["zai:work"])
     assert gateway.get("/auth/main/zai").json()["state"] == "missing"
 
 

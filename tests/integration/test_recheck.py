@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,15 +28,6 @@ DEADLINE_S = 30.0
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Watch = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a runtime directory with a path short enough for sockets, set for this process too."""
-    folder = Path(tempfile.mkdtemp(prefix="oc", dir="/tmp"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from canaries import HOLDERS, assert_clean, holds_canary, live_a_little, reachable
-from homes import Home, Supervise, api_key, replace_text, secret
+from gateways import running
+from homes import Home, Supervise, api_key, eventually, replace_text, secret
 
 from openclaw_actors import StoreError, UnknownReasonError
 
@@ -109,6 +111,9 @@ COMMANDS = {
     "models-all": ("models", "--all", "--limit", "100"),
     "models-provider": ("models", "acme"),
     "doctor": ("doctor",),
+    "logout": ("logout", "groq", "--yes"),
+    "logout-by-config": ("logout", "acme", "--yes"),
+    "clear-cooldown": ("clear-cooldown", "openai:work"),
 }
 
 
@@ -138,6 +143,28 @@ def test_no_secret_in_command_output(name: str, full: Home) -> None:
         assert done.stdout
         assert_clean(done.stdout, f"stdout of {name}")
         assert_clean(done.stderr, f"stderr of {name}")
+
+
+def test_no_secret_in_what_a_gateway_tells_commands(full: Home, runtime: Path, tmp_path: Path) -> None:
+    """The same commands, answered by a running `serve`: no secret in what they print, nor a token."""
+    full.env["XDG_RUNTIME_DIR"] = str(runtime)
+    with running(full, tmp_path / "state", runtime=runtime) as (process, said):
+        with httpx.Client(base_url=str(said["url"]), timeout=10.0) as client:
+            assert eventually(lambda: client.get("/readyz").status_code == 200)
+        tokens = [line.split()[1].encode() for line in Path(str(said["tokens"])).read_text().splitlines()]
+        for name, arguments in COMMANDS.items():
+            done = subprocess.run(
+                command(full, *arguments, "--json"),
+                env=environment(full),
+                cwd=full.user,
+                capture_output=True,
+                timeout=30,
+            )
+            assert done.returncode in (0, 1, 2), done.stderr
+            if name != "doctor":
+                assert f'"pid": {process.pid}'.encode() in done.stdout, name
+            assert_clean(done.stdout + done.stderr, name)
+            assert not any(token in done.stdout + done.stderr for token in tokens)
 
 
 def test_no_secret_in_command_output_on_a_broken_config(full: Home) -> None:

@@ -16,12 +16,12 @@ from openclaw_actors.cli.text import (
     expiry,
     full_time,
     milliseconds,
-    near_misses,
     relative,
     state_label,
 )
 from openclaw_actors.ids import AgentId, EvidenceId, Generation, ProviderId
 from openclaw_actors.shapes import presence_note
+from openclaw_actors.spelling import near_misses
 
 NOW = 1_800_000_000.0
 
@@ -73,10 +73,10 @@ def test_relative_times_never_say_zero(distance: float) -> None:
 
 def test_expiry_says_what_is_past_and_what_can_be_refreshed() -> None:
     """Future, past, past but refreshable, and none at all."""
-    assert expiry(verdict(State.USABLE, expires_at=NOW + 3 * 86400), NOW) == "in 3 d"
-    assert expiry(verdict(State.EXPIRED, expires_at=NOW - 7300), NOW) == "expired 2 h ago"
-    assert expiry(verdict(State.REFRESHABLE, expires_at=NOW - 7300), NOW) == "expired, refreshable"
-    assert expiry(verdict(State.USABLE), NOW) == ""
+    assert expiry(NOW + 3 * 86400, NOW, has_auth=True) == "in 3 d"
+    assert expiry(NOW - 7300, NOW, has_auth=False) == "expired 2 h ago"
+    assert expiry(NOW - 7300, NOW, has_auth=True) == "expired, refreshable"
+    assert expiry(None, NOW, has_auth=True) == ""
 
 
 def test_a_date_that_no_calendar_has_is_still_told() -> None:

@@ -17,14 +17,14 @@ import openclaw_actors
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "openclaw_actors"
 FLOORS = [
-    {"__init__", "ids", "errors", "log", "clock", "scope", "few", "forking"},
+    {"__init__", "ids", "errors", "log", "clock", "scope", "few", "forking", "spelling"},
     {"settings", "watching", "reading"},
     {"home"},
     {"auth", "catalog"},
     {"wants", "prepared", "messages", "changes", "counters", "health", "struck"},
     {"actors", "listing", "backlog", "notifier", "bell", "aside", "spans"},
     {"restarts", "upkeep", "runtime", "reads", "events", "credential", "handover", "supervisor", "interpreter"},
-    {"aio", "provider_auth", "control", "shapes", "pickers", "measures", "telemetry"},
+    {"aio", "provider_auth", "control", "shapes", "telling", "pickers", "measures", "telemetry"},
     {"gateway", "chats"},
     {"cli", "testing", "__main__"},
 ]

@@ -23,7 +23,7 @@ _SEVERITIES = {
 }
 """By the code of a finding; any other is a warning."""
 
-_TOLD_ELSEWHERE = frozenset({STORE_PERMISSIONS, "AgentDirsDistinct", "SecretFilesReadable", "DotenvReadable"})
+TOLD_ELSEWHERE = frozenset({STORE_PERMISSIONS, "AgentDirsDistinct", "SecretFilesReadable", "DotenvReadable"})
 """Conditions that only sum up findings."""
 
 
@@ -68,7 +68,7 @@ def conditions(scene: Scene) -> Iterator[Remark]:
             remedy="Check --home or OPENCLAW_STATE_DIR.",
         )
     for condition in scene.conditions:
-        if not condition.status and condition.type not in _TOLD_ELSEWHERE:
+        if not condition.status and condition.type not in TOLD_ELSEWHERE:
             text = condition.message or condition.reason
             yield Remark(check="conditions", severity=Severity.ERROR, problem=f"{condition.type}: {text}")
 
