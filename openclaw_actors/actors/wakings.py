@@ -33,7 +33,13 @@ class Wakings:
         self._grace_set = False
         self._end: tuple[float, Alarm] | None = None
         self._look: Alarm | None = None
-        self._offset = self._set_at_offset = self._clock.epoch() - self._clock.monotonic()
+        self._most_offset = self._set_at_offset = self._clock.epoch() - self._clock.monotonic()
+
+    def note_clock(self) -> None:
+        """Note what the wall clock says while something is answered: should it be ahead just then, that is to be looked
+        at again.
+        """
+        self._most_offset = max(self._most_offset, self._clock.epoch() - self._clock.monotonic())
 
     def set_grace(self) -> bool:
         """Set the end of the grace for slow login files; return whether it wasn't set already."""
@@ -71,10 +77,13 @@ class Wakings:
         """Set the alarm again if the wall clock has gone another way since, and have the clock looked at again.
 
         Returns:
-            Whether the wall clock was set back since the last look: what ended by it may not have ended after all.
+            Whether the wall clock was set back since the last look, or since anything was answered after that: what
+            ended by it may not have ended after all.
         """
-        before, self._offset = self._offset, self._clock.epoch() - self._clock.monotonic()
-        if self._end is not None and abs(self._offset - self._set_at_offset) > _OFF_S:
+        offset = self._clock.epoch() - self._clock.monotonic()
+        was_set_back = offset < self._most_offset - _SET_BACK_S
+        self._most_offset = offset
+        if self._end is not None and abs(offset - self._set_at_offset) > _OFF_S:
             moment = self._end[0]
             self._end[1].cancel()
             self._end = None
@@ -82,7 +91,7 @@ class Wakings:
         if self._look is not None:
             self._look.cancel()
         self._look = self._dispatcher.tell_later(CLOCK_LOOK_S, self._actor, ClockDue())
-        return self._offset < before - _SET_BACK_S
+        return was_set_back
 
     def cancel(self) -> None:
         """Cancel the alarms."""

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pykka
+from pykka._envelope import Envelope
 
 from openclaw_actors.actors.address import Address
 from openclaw_actors.actors.agent_board import AgentRecord, DirtyScope
@@ -162,6 +163,11 @@ class WarmerActor(BaseActor):
         self._wakings = Wakings(self.actor_ref, dispatcher, settings)
         self._is_warm = False
         self._early = EarlyEvents()
+
+    def run_one(self, envelope: Envelope[Any]) -> None:
+        """Handle one envelope by a clock that is looked at anyway, should it have gone back by the next look."""
+        self._wakings.note_clock()
+        super().run_one(envelope)
 
     def on_stop(self) -> None:
         """Cancel the alarms and stop the agents' actors."""

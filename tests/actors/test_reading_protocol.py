@@ -371,6 +371,20 @@ def test_a_clock_that_jumps_back_does_not_end_anything_early(rig: Rig) -> None:
     assert len(rig.handled(TimePassed)) <= 20
 
 
+def test_a_clock_that_was_ahead_for_a_moment_ends_nothing(rig: Rig) -> None:
+    """Set forward and back between two looks: what was answered meanwhile is answered again."""
+    rig.files.write_profiles(groq__me=token(rig, 100.0))
+    rig.touch(rig.store())
+    rig.advance(1.0)
+    rig.clock.jump_epoch(3600.0)
+    rig.files.write_profiles(groq__me=token(rig, 100.0 - 3600.0))
+    rig.touch(rig.store())
+    assert rig.state("ops", "groq") == "expired"
+    rig.clock.jump_epoch(-3600.0)
+    rig.advance(CLOCK_LOOK_S + 0.1)
+    assert rig.state("ops", "groq") == "usable"
+
+
 # ----------------------------------------------------------------------------------------------------- coming and going
 
 
