@@ -26,7 +26,7 @@ from openclaw_actors.actors.early_reports import EarlyReports
 from openclaw_actors.actors.report_memory import LedgerBook, Report, ReportMemory
 from openclaw_actors.actors.unwritten_usage import Step
 from openclaw_actors.actors.usage_desk import UsageDesk
-from openclaw_actors.auth.binding import bound, key_of
+from openclaw_actors.auth.binding import binder, key_of
 from openclaw_actors.auth.failures import (
     Effect,
     active_windows,
@@ -67,6 +67,7 @@ from openclaw_actors.messages import (
     WarmerRestarted,
 )
 from openclaw_actors.prepared import AgentAuth, PreparedMap
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.settings import Settings
 
 
@@ -209,6 +210,7 @@ class FailureListener(BaseActor):
         warm = message.warm
         done: set[LedgerKey] = set()
         for auth in list(self._map.agents.values()):
+            give_way()
             providers = warm.scope.providers_of(auth.agent_id)
             for provider, candidate in _candidates(auth):
                 key = key_of(candidate)
@@ -337,13 +339,14 @@ class FailureListener(BaseActor):
 def _candidates(auth: AgentAuth, digest: bytes | None = None) -> Iterator[tuple[ProviderId, Candidate]]:
     """Yield everything that an agent's cells were folded from, or at least what has the secret with a digest."""
     view = auth.view
+    bind = binder(view)
     names = {one.outline.id for one in view.profiles if one.digest == digest} if digest is not None else None
     for cell in auth.table.folded():
         for candidate in cell.candidates:
             if not cell.is_common:
                 yield cell.provider, candidate
             elif names is None or candidate.store is None or candidate.evidence.id in names:
-                yield cell.provider, bound(candidate, view)
+                yield cell.provider, bind(candidate)
 
 
 def _ms(epoch_s: float) -> int:

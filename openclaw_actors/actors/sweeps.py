@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from openclaw_actors.actors.agent_board import AgentRecord, DirtyScope, RunningSweep, union
 from openclaw_actors.actors.base import tell
@@ -15,6 +15,21 @@ from openclaw_actors.ids import AgentId, Generation, ProviderId
 from openclaw_actors.messages import CancelSweep, SweepAgent, SweepFinished
 from openclaw_actors.scope import Scope
 from openclaw_actors.wants import Wants
+
+
+class Required:
+    """The readings that an attempt waits for, by whom they concern: each agent's are looked up, since a recheck of
+    thousands of agents waits for as many stores.
+    """
+
+    def __init__(self, tickets: Mapping[str, int]) -> None:
+        self._stores = {source: ticket for source, ticket in tickets.items() if source.startswith(STORE_PREFIX)}
+        self._others = {source: ticket for source, ticket in tickets.items() if source not in self._stores}
+
+    def of(self, record: AgentRecord, main: str) -> dict[str, int]:
+        """Return the readings that one agent has to wait for: not those of stores that it doesn't see."""
+        seen = {source: self._stores[source] for source in (record.own, main) if source in self._stores}
+        return self._others | seen
 
 
 class Sweeps:
@@ -166,14 +181,6 @@ class Sweeps:
         """Note that an agent has answered some attempts, and whether any of its answers has changed."""
         for report in self._book.answer(generations, agent_id, self._clock.monotonic(), changed=changed):
             self._report(report)
-
-    def concerning(self, record: AgentRecord, main: str, requires: dict[str, int]) -> dict[str, int]:
-        """Return the readings that one agent has to wait for: not those of stores that it doesn't see."""
-        return {
-            source: ticket
-            for source, ticket in requires.items()
-            if not source.startswith(STORE_PREFIX) or source in (record.own, main)
-        }
 
     def _report(self, report: WarmReport) -> None:
         self._counters.warms += 1

@@ -43,7 +43,7 @@ from openclaw_actors.actors.roster import Roster
 from openclaw_actors.actors.shared_changes import SharedChanges
 from openclaw_actors.actors.source_board import HOME, LOGIN_PREFIX
 from openclaw_actors.actors.store_changes import StoreChanges
-from openclaw_actors.actors.sweeps import Sweeps
+from openclaw_actors.actors.sweeps import Required, Sweeps
 from openclaw_actors.actors.wakings import Wakings
 from openclaw_actors.actors.warm_book import WarmReport
 from openclaw_actors.actors.warmer_events import WarmerEvents
@@ -75,6 +75,7 @@ from openclaw_actors.messages import (
     WarmScope,
 )
 from openclaw_actors.prepared import PreparedMap
+from openclaw_actors.reading.pace import give_way
 from openclaw_actors.settings import Settings
 from openclaw_actors.wants import Wants
 
@@ -223,17 +224,23 @@ class WarmerActor(BaseActor):
             self._arm_grace()
         if Reread.STORES in message.reread:
             sources.extend(self._roster.stores(records))
-        requires = {source: desk.want(source, cause_at) for source in sources}
+        requires: dict[str, int] = {}
+        for source in sources:
+            give_way()
+            requires[source] = desk.want(source, cause_at)
+        required, main = Required(requires), self._roster.main
         if message.cancels:
             for record in records:
-                self._sweeps.cancel(record, self._sweeps.concerning(record, self._roster.main, requires))
+                give_way()
+                self._sweeps.cancel(record, required.of(record, main))
         if message.diff_only:
             self._shared.diffs.ask(message.generation, AskedDiff(requires, message.reason, cause_at))
             return
         for record in records:
+            give_way()
             providers = message.scope.providers_of(record.config.id)
             if providers is None or providers:
-                waits = self._sweeps.concerning(record, self._roster.main, requires)
+                waits = required.of(record, main)
                 scope = DirtyScope({message.generation}, providers, waits, message.reason, cause_at)
                 self._sweeps.dirty(record, scope)
         self._sweeps.seal(message.generation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from openclaw_actors.auth.ledger import LedgerKey
@@ -24,6 +26,19 @@ def bound(candidate: Candidate, view: StoreView) -> Candidate:
     return _bound_at(view.place(name), candidate, view, view.windows(name))
 
 
+def binder(view: StoreView) -> Callable[[Candidate], Candidate]:
+    """Return `bound` for the many candidates of one agent: profiles are indexed once."""
+    places, usage = {profile.outline.id: at for at, profile in enumerate(view.profiles)}, dict(view.usage)
+
+    def bind(candidate: Candidate) -> Candidate:
+        name = candidate.evidence.id
+        if candidate.store is None:
+            return candidate
+        return _bound_at(places.get(name, -1), candidate, view, usage.get(name))
+
+    return bind
+
+
 def _bound_at(place: int, candidate: Candidate, view: StoreView, windows: Windows | None) -> Candidate:
     if place < 0:
         return candidate
@@ -37,11 +52,7 @@ def candidates_of(cell: Cell, view: StoreView) -> tuple[Candidate, ...]:
         return cell.candidates
     if len(cell.candidates) <= _FEW:
         return tuple(bound(candidate, view) for candidate in cell.candidates)
-    places, usage = {profile.outline.id: at for at, profile in enumerate(view.profiles)}, dict(view.usage)
-    return tuple(
-        one if one.store is None else _bound_at(places.get(one.evidence.id, -1), one, view, usage.get(one.evidence.id))
-        for one in cell.candidates
-    )
+    return tuple(map(binder(view), cell.candidates))
 
 
 def pinned(cell: Cell, view: StoreView) -> Cell:

@@ -7,6 +7,7 @@ What changes something, or is asked from elsewhere, needs one.
 from __future__ import annotations
 
 import enum
+import functools
 import hmac
 import ipaddress
 import os
@@ -35,6 +36,7 @@ _MOST_ADDRESSES = 4096
 
 _LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOKED_AT = frozenset({b"host", b"origin", b"authorization", b"content-length"})
 
 
 class TokenFileError(OpenclawActorsError):
@@ -129,6 +131,7 @@ def _read_tokens(path: Path) -> Tokens:
     return Tokens(admin, read, str(path))
 
 
+@functools.lru_cache(maxsize=64)  # each request asks this of its Host
 def is_loopback(host: str) -> bool:
     """Tell whether an address to listen on can be reached from this machine alone."""
     try:
@@ -179,7 +182,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _LOOKED_AT
+        }
         try:
             self._check(scope, headers)
             receive = limited(receive, headers)

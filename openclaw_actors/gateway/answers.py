@@ -11,9 +11,13 @@ import msgspec
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from openclaw_actors.gateway.encoding import Body, encoded
 from openclaw_actors.gateway.problems import Problem
 
 JSON = "application/json"
+
+_VARY = "accept, accept-encoding, authorization, x-openclaw-agent-id"
+"""What an answer with a tag depends on beside its path."""
 
 _MOST_KEPT = 256
 """How many encoded lists are kept; an agent has one per provider, view and page that somebody asks for."""
@@ -44,26 +48,29 @@ def is_known(request: Request, etag: str) -> bool:
     return "*" in known or bare in known
 
 
-def tagged(request: Request, body: Callable[[], bytes], etag: str, media_type: str = JSON) -> Response:
-    """Return an answer with its tag; 304 without a body when it is known. `no-cache` has each use asked for again."""
-    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "accept, authorization, x-openclaw-agent-id"}
+def tagged(request: Request, body: Callable[[], Body | bytes], etag: str, media_type: str = JSON) -> Response:
+    """Return an answer with its tag, compressed where that is wanted; 304 without a body when it is known. `no-cache`
+    has each use asked for again.
+    """
+    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": _VARY}
     if is_known(request, etag):
         return Response(None, 304, headers)
-    return Response(body(), 200, headers, media_type)
+    content, more = encoded(request, body())
+    return Response(content, 200, headers | more, media_type)
 
 
 class Kept:
     """Bytes that were made of an object, for as long as it is that object. For the event loop alone."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[object, tuple[object, bytes]] = OrderedDict()
+        self._kept: OrderedDict[object, tuple[object, Body]] = OrderedDict()
 
-    def get(self, key: object, source: object, make: Callable[[], bytes]) -> bytes:
+    def get(self, key: object, source: object, make: Callable[[], bytes]) -> Body:
         """Return the bytes of a source under a key, made anew when it is another."""
         known = self._kept.get(key)
         if known is not None and known[0] is source:
             return known[1]
-        made = make()
+        made = Body(make())
         self._kept[key] = (source, made)
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:

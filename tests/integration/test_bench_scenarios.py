@@ -24,6 +24,7 @@ _SMALL = {
     "failure-storm": {"single_agents": 3, "reports": 2},
     "freshness": {"edits": 2, "ttl_edits": 2, "ttl_s": 0.2},
     "hot-read": {"batches": 3, "reads": 20, "sweeps": 1},
+    "http-listing": {"connections": 3, "asked": 2, "slices": 1, "slice_s": 0.02, "wrk_s": 0},
     "import": {"turns": 1},
     "loop-lag": {"ticks": 30, "slow_agents": _AGENTS, "slow_profiles": 10, "slow_stores": 1, "slow_s": 0.1},
     "memory": {"profiles": [10, 40], "sharing": True},

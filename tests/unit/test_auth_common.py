@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_actors.auth.agent_profiles import reported_profiles
-from openclaw_actors.auth.binding import candidates_of
+from openclaw_actors.auth.binding import binder, candidates_of
 from openclaw_actors.auth.cells import same_answer
 from openclaw_actors.auth.check import check
 from openclaw_actors.auth.evaluation import Evaluation, SharedEvaluation
@@ -140,6 +140,8 @@ def _same(shared: Cell | None, own: Cell, view: StoreView) -> None:
     assert shared is not None
     assert same_answer(shared, own), (shared, own)
     assert candidates_of(shared, view) == own.candidates
+    if shared.is_common:
+        assert tuple(map(binder(view), shared.candidates)) == own.candidates
 
 
 def test_agents_whose_profiles_look_alike_have_the_very_same_cells_and_no_secret_in_them() -> None:

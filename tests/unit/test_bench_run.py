@@ -52,8 +52,8 @@ def test_every_shipped_scenario_loads_and_has_parameters_of_its_kind() -> None:
     """What `config/bench/` holds can be run as it stands."""
     scenarios = shipped()
     assert [one.name for one in scenarios] == [
-        *("churn", "cold-warm", "failure-storm", "freshness", "hot-read", "import", "loop-lag", "memory"),
-        *("models-listing", "rewarm-one", "scale"),
+        *("churn", "cold-warm", "failure-storm", "freshness", "hot-read", "http-listing", "import", "loop-lag"),
+        *("memory", "models-listing", "rewarm-one", "scale"),
     ]
     for one in scenarios:
         one.parameters_as(kind_of(one).Parameters)

@@ -1,0 +1,1 @@
+"""A gateway in a process of its own, and clients that put it under load."""
