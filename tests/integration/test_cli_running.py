@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -209,11 +210,12 @@ def test_a_gateway_that_hangs_is_given_up_at_its_deadline(small: Home, serve: Pr
     """After SIGSTOP each command reads the files and says why; when it goes on, it is asked again."""
     serve.send_signal(signal.SIGSTOP)
     try:
-        for question in (["status"], ["models"]):
-            done = run(*question, "--json")
+        with ThreadPoolExecutor(3) as pool:  # each waits for its deadline
+            status, models, doctor = pool.map(lambda name: run(name, "--json"), ("status", "models", "doctor"))
+        for done in (status, models):
             assert told(done)["answered_by"] is None
             assert done.stderr.startswith(f"warning: gateway {serve.pid} can't be asked: it did not answer within 2 s")
-        findings = json.loads(run("doctor", "--json").stdout)["findings"]
+        findings = json.loads(doctor.stdout)["findings"]
         assert [one["severity"] for one in findings if one["check"] == "gateway"] == ["warning"]
         gone = told(run("logout", "zai", "--yes", "--json"))
         assert ([one["id"] for one in gone["removed"]], gone["answered_by"]) == (["zai:work"], None)
