@@ -30,6 +30,9 @@ export class Grid {
 
   // Shows a matrix. `byProvider` has a row per provider, otherwise per agent.
   show(matrix, agents, providers, byProvider, states) {
+    const view = JSON.stringify([byProvider, [...states], providers, agents]);
+    if (matrix === this.matrix && view === this.view) return; // cells that changed are shown already
+    this.view = view;
     const held = this.names(this.at.row, this.at.column);
     const isNew = this.byProvider !== byProvider;
     this.matrix = matrix;

@@ -4,6 +4,7 @@ import { byId, clock, el, fromNow, milliseconds, shape } from "./dom.js";
 import { cellPath, getJson, post, Refused } from "./server.js";
 
 const LATEST = 40;
+const TOGETHER_MS = 100;
 
 export class Panel {
   constructor(onChoose, onClose) {
@@ -23,8 +24,14 @@ export class Panel {
   // Takes a change in: it is news, and may be about what is shown.
   changed(change) {
     this.latest = [change, ...this.latest].slice(0, LATEST);
-    if (!this.chosen) this.showLatest();
-    else if (change.agent === this.chosen.agent && change.provider === this.chosen.provider) this.refresh();
+    const isIt = change.agent === this.chosen?.agent && change.provider === this.chosen?.provider;
+    if (this.chosen && !isIt) return;
+    // thousands may come at once
+    this.waiting ??= setTimeout(() => {
+      this.waiting = undefined;
+      if (this.chosen) this.refresh();
+      else this.showLatest();
+    }, TOGETHER_MS);
   }
 
   open(agent, provider) {
