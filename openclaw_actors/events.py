@@ -10,7 +10,7 @@ from functools import partial
 from openclaw_actors.auth.binding import key_of
 from openclaw_actors.auth.failures import after_success, cleared, normalise_reason
 from openclaw_actors.auth.ledger import LedgerEntry, times_of
-from openclaw_actors.auth.reports import Reported, find_reported, proved_bad
+from openclaw_actors.auth.reports import Reported, find_reported, proved_bad, with_report
 from openclaw_actors.credential import Credential
 from openclaw_actors.errors import (
     ForkedError,
@@ -120,17 +120,18 @@ class Events(Reads):
         auth = self._prepared.agents.get(report.agent_id)
         if found is not None and auth is not None:
             config = self._runtime.config()
-            proved = proved_bad(
-                found,
-                auth.view,
-                self._struck.over(self._runtime.ledger),
-                reason=normal,
-                now=report.observed_at,
-                model=report.model,
-                cooldowns=config.cooldowns if config is not None else b"",
-            )
-            if proved is not None:
-                self._struck.put(report.agent_id, *proved, report.generation)
+            with self._struck.in_order:
+                proved = proved_bad(
+                    found,
+                    auth.view,
+                    self._struck.over(self._runtime.ledger),
+                    reason=normal,
+                    now=report.observed_at,
+                    model=report.model,
+                    cooldowns=config.cooldowns if config is not None else b"",
+                )
+                if proved is not None:
+                    self._struck.put(report.agent_id, *proved, report.generation)
         self._runtime.listener.tell(report)
         return report.generation
 
@@ -141,15 +142,18 @@ class Events(Reads):
         of `report_failure`.
         """
         report, found = self._report(ReportSuccess, evidence_id, agent_id, model)
-        if found is not None:
-            self._struck.forget(Scope.product((report.agent_id,), {cell.provider for cell in found.cells}))
-            # a failure that is reported before the listener has this success must not be taken for the one before it
-            known = self._struck.over(self._runtime.ledger).get(key_of(found.candidate))
-            if known is not None:
-                now_ms = int(report.observed_at * 1000)
-                seen = times_of(found.candidate.windows)
-                entry = LedgerEntry(after_success(known.windows, now_ms), now_ms, seen=seen)
-                self._struck.expect((key_of(found.candidate), entry), report.generation)
+        auth = self._prepared.agents.get(report.agent_id)
+        if found is not None and auth is not None:
+            with self._struck.in_order:
+                # a failure that is reported before the listener has this success must not be taken for the one before
+                ledger, key = self._struck.over(self._runtime.ledger), key_of(found.candidate)
+                if (known := ledger.get(key)) is not None:
+                    now_ms = int(report.observed_at * 1000)
+                    seen = times_of(found.candidate.windows)
+                    entry = LedgerEntry(after_success(known.windows, now_ms), now_ms, seen=seen)
+                    cells = with_report(found, auth.view, ledger, (key, entry), report.observed_at)
+                    # what was said of other credentials of these cells a moment ago holds on
+                    self._struck.put(report.agent_id, cells, (key, entry), report.generation, is_all=True)
         self._runtime.listener.tell(report)
         return report.generation
 

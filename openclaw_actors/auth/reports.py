@@ -116,13 +116,21 @@ def proved_bad(
     )
     if windows is known:
         return tuple(one for one in reported.cells if one.state in (State.REJECTED, State.DISABLED)), None
-    entry, changed = LedgerEntry(windows, now_ms, seen=times_of(candidate.windows)), []
+    entry = LedgerEntry(windows, now_ms, seen=times_of(candidate.windows))
+    return with_report(reported, view, ledger, (key, entry), now), (key, entry)
+
+
+def with_report(
+    reported: Reported, view: StoreView, ledger: Ledger, report: tuple[LedgerKey, LedgerEntry], now: float
+) -> tuple[Cell, ...]:
+    """Return the cells of a credential as they are with a ledger and one more report in it."""
+    found = []
     for cell in reported.cells:
         if cell.state is State.UNKNOWN:
             continue  # what can't be read may hold something better
         # the one that is known already, most times
-        candidates = (candidate,) if len(cell.candidates) == 1 else candidates_of(cell, view)
+        candidates = (reported.candidate,) if len(cell.candidates) == 1 else candidates_of(cell, view)
         reports = {one: of for each in candidates if (of := ledger.get(one := key_of(each))) is not None}
-        reports[key] = entry
-        changed.append(decide(cell.provider, candidates, reports, now))
-    return tuple(changed), (key, entry)
+        reports[report[0]] = report[1]
+        found.append(decide(cell.provider, candidates, reports, now))
+    return tuple(found)

@@ -742,12 +742,50 @@ def test_a_success_right_after_a_failure_is_not_hidden_by_it(rig: Rig) -> None:
     rig.refuse()
     rig.advance(0.0)
     rig.refuse("openai:work", "billing")
+    assert not rig.has_auth("openai", agent_id="main")
     rig.accept()
-    assert not rig.runtime.struck.cells
+    assert rig.has_auth("openai", agent_id="main")
     rig.advance(2.0)
+    assert not rig.runtime.struck.cells
     rig.accept()
     rig.run_until_idle()
     assert rig.state() == "usable"
+
+
+@pytest.mark.parametrize("between", ["success", "success-of-another", "recheck"])
+def test_what_is_reported_between_two_refusals_takes_neither_back(make_rig: MakeRig, between: str) -> None:
+    """Of two keys both are refused: whatever else is reported in that moment, the provider doesn't count any more."""
+    rig = make_rig("main", "ops")
+    rig.files.write_profiles(
+        openai__work=api_key("openai"), openai__spare=api_key("openai", "spare"), zai__me=api_key("zai")
+    )
+    rig.warm()
+    rig.refuse("zai:me", "rate_limit")
+    rig.run_until_idle()
+    rig.refuse("openai:work")
+    if between == "recheck":
+        rig.recheck("zai")
+    else:
+        rig.accept("zai:me", agent_id="ops" if between == "success-of-another" else "main")
+    rig.refuse("openai:spare")
+    assert not rig.has_auth("openai", agent_id="main")
+    rig.run_until_idle()
+    assert not rig.has_auth("openai", agent_id="main")
+
+
+def test_a_success_of_one_key_leaves_the_refusal_of_the_other(make_rig: MakeRig) -> None:
+    """Both are reported before anything is published; the one that was refused is not handed out as the first again."""
+    rig = make_rig("main")
+    rig.files.write_profiles(openai__work=api_key("openai"), openai__spare=api_key("openai", "spare"))
+    rig.warm()
+    rig.refuse("openai:spare", "rate_limit")
+    rig.run_until_idle()
+    rig.refuse("openai:work")
+    rig.accept("openai:spare")
+    assert rig.answer("main").evidence.id == "openai:spare"
+    assert rig.answer("main").state == "usable"
+    rig.run_until_idle()
+    assert (rig.answer("main").evidence.id, rig.state("main")) == ("openai:spare", "usable")
 
 
 @pytest.mark.parametrize("seed", range(20))
