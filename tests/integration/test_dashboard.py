@@ -173,7 +173,9 @@ def test_looking_again_needs_the_admin_token_which_stays_in_the_tab(
     page.page.locator("#token-dialog").wait_for()
     page.page.fill("#token", "wrong-token-0000000000")
     page.page.keyboard.press("Enter")
-    page.wait_for_text("#token-why", "none of this gateway's")
+    page.page.wait_for_selector("#token-dialog:not([open])", state="attached")
+    page.page.locator("#token-dialog").wait_for()
+    assert page.page.evaluate("sessionStorage.length") == 0, "a token that isn't taken is not kept"
     page.page.fill("#token", ADMIN)
     page.page.keyboard.press("Enter")
     page.wait_for_text("#panel .actions", "looked again")
@@ -182,6 +184,32 @@ def test_looking_again_needs_the_admin_token_which_stays_in_the_tab(
     assert ADMIN not in page.page.url
     assert page.page.evaluate("JSON.stringify(Object.entries(localStorage))").count(ADMIN) == 0
     assert ADMIN not in "".join(capfd.readouterr())
+
+
+def test_a_token_of_another_gateway_locks_nobody_out(gateway: Gateway, tab: MakeTab) -> None:
+    """A tab may be older than the tokens; where reading is open it goes on without one."""
+    page = tab().open(gateway.url)
+    page.page.evaluate("sessionStorage.setItem('openclaw_actors.token', 'of-a-former-gateway-000')")
+    page.page.reload()
+    page.wait_for_state("main", "zai", "usable")
+    page.wait_for_text("#link", "live")
+
+
+def test_what_changes_while_the_matrix_is_loaded_shows(gateway: Gateway, small: Home, tab: MakeTab) -> None:
+    """The stream has gone past it by then: it is applied to what was loaded."""
+    page = tab().open(gateway.url)
+    page.wait_for_text("#link", "live")
+    held: list[Any] = []
+    page.page.route("**/matrix", lambda route: held.append((route, route.fetch())))  # as it is now
+    small.agents("main", "ops", "lab").write_config()
+    assert eventually(lambda: page.page.evaluate("1") and held)
+    assert gateway.send("/auth/main/zai/failures?wait=5", {"evidence": "zai:work", "reason": "auth"}).is_success
+    page.wait_for_text("#panel .line", "zai for ops")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    page.page.unroute("**/matrix")
+    page.wait_for_state("lab", "zai", "rejected")
+    page.wait_for_state("ops", "zai", "rejected")
 
 
 def test_where_reading_needs_a_token_the_page_asks_for_it(small: Home, supervise: Supervise, tab: MakeTab) -> None:

@@ -15,6 +15,7 @@ const filters = { provider: "", agent: "", states: new Set(), everything: false,
 let matrix = null;
 let roster = null;
 let loading = null;
+let heard = null; // changes that come while a matrix is loaded
 let drawing = false;
 
 const vitals = new Vitals();
@@ -34,9 +35,17 @@ function choose(agent, provider) {
 // ---------------------------------------------------------------------------------------------------------- loading
 
 async function load() {
-  const answer = await getJson("matrix");
-  matrix = new Matrix(answer);
-  show();
+  heard = [];
+  try {
+    const made = new Matrix(await getJson("matrix"));
+    // what was heard meanwhile may be newer than what was loaded
+    const isWhole = heard.map((change) => made.apply(change)).every(Boolean);
+    matrix = made;
+    show();
+    if (!isWhole && loading) loading.again = true;
+  } finally {
+    heard = null;
+  }
 }
 
 // Loads anew; calls meanwhile are one more load after it.
@@ -211,6 +220,7 @@ function keptTheme() {
 function hear(event, data) {
   if (event === "change") {
     panel.changed(data);
+    heard?.push(data);
     const isKnown = matrix?.apply(data);
     if (!isKnown || data.cause === "agent-removed" || data.cause === "agent-returned") return reload();
     // what is in use, and what filters leave, follows from the states: one more frame finds out

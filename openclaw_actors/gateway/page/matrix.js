@@ -30,10 +30,10 @@ export class Matrix {
 
   // Takes a change in; false when it is about something that this matrix doesn't have.
   apply(change) {
+    if (change.sequence <= this.sequence) return true;
     const agent = this.agents.get(change.agent);
     const place = this.places.get(change.provider);
     if (!agent || place === undefined || change.reread_from !== null) return false;
-    if (change.sequence <= this.sequence) return true;
     this.sequence = change.sequence;
     if (!agent.own) {
       agent.cells = agent.cells.slice();

@@ -50,6 +50,11 @@ export async function ask(path, options = {}) {
     } catch {
       // not a problem+json: the status line says enough
     }
+    if (answer.status === 401 && sessionStorage.getItem(KEPT)) {
+      // of a gateway that has other tokens by now: perhaps this needs none
+      sessionStorage.removeItem(KEPT);
+      continue;
+    }
     if ((answer.status !== 401 && answer.status !== 403) || !(await askForToken(text))) {
       throw new Refused(answer.status, text);
     }
