@@ -12,7 +12,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from openclaw_actors.gateway.agents import configured
 from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.gateway.vitals import EVERY_S, Vitals
 from openclaw_actors.shapes import watch_change
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from openclaw_actors.aio import ChangeStream
     from openclaw_actors.changes import Change
     from openclaw_actors.supervisor import AuthSupervisor
+
+_MEDIA_TYPE = "text/event-stream"
 
 _MOST_STREAMS = 64
 """How many streams are open at a time; browsers keep one per tab."""
@@ -35,6 +39,7 @@ class Stream:
 
     def __init__(self, supervisor: AuthSupervisor) -> None:
         self._supervisor = supervisor
+        self._open = 0
         self._vitals = Vitals(supervisor)
         self._feeds: set[ChangeStream] = set()
 
@@ -47,13 +52,21 @@ class Stream:
 
         With `?vitals=1` an event `vitals` comes once a second, too.
         """
-        if len(self._feeds) >= _MOST_STREAMS:
-            raise Problem(503, f"{_MOST_STREAMS} streams are open already", headers={"retry-after": "5"})
         agent = request.query_params.get("agent")
-        since = self._since(request.headers.get("last-event-id") or request.query_params.get("since"))
+        if agent is not None:
+            agent = configured(self._supervisor, agent)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if request.method == "HEAD":
+            return Response(None, 200, headers, _MEDIA_TYPE)
+        if self._open >= _MOST_STREAMS:
+            raise Problem(503, f"{_MOST_STREAMS} streams are open already", headers={"retry-after": "5"})
+        since = self._since(request.headers.get("last-event-id") or request.query_params.get("since"))
         beat = self._vitals_event if request.query_params.get("vitals") == "1" else _comment
-        return StreamingResponse(self._lines(since, agent, beat), media_type="text/event-stream", headers=headers)
+        self._open += 1
+        return _Events(self._lines(since, agent, beat), headers, self._ended)
+
+    def _ended(self) -> None:
+        self._open -= 1
 
     async def end(self) -> None:
         """End all streams: a server that stops would wait for them."""
@@ -74,11 +87,13 @@ class Stream:
     ) -> AsyncIterator[bytes]:
         supervisor = self._supervisor
         instance = supervisor.instance_id
-        changes = supervisor.aio.changes(supervisor.sequence if since is None else since)
+        since = supervisor.sequence if since is None else since
+        changes = supervisor.aio.changes(since)
         self._feeds.add(changes)
         try:
-            hello = msgspec.json.encode({"instance": instance, "sequence": supervisor.sequence})
-            yield b"retry: 1000\nevent: hello\ndata: " + hello + b"\n\n"
+            hello = msgspec.json.encode({"instance": instance, "sequence": supervisor.sequence}).decode()
+            # the id is where this stream begins: who loses it before the first change goes on from there
+            yield f"retry: 1000\nid: {instance}:{since}\nevent: hello\ndata: {hello}\n\n".encode()
             arriving = asyncio.ensure_future(anext(changes))
             due = 0.0
             try:
@@ -104,6 +119,21 @@ class Stream:
         finally:
             self._feeds.discard(changes)
             await changes.aclose()
+
+
+class _Events(StreamingResponse):
+    """A stream that has a place from when it is answered until it is over, also if nobody has listened to it."""
+
+    def __init__(self, lines: AsyncIterator[bytes], headers: dict[str, str], on_end: Callable[[], None]) -> None:
+        super().__init__(lines, 200, headers, _MEDIA_TYPE)
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 def _comment() -> tuple[float, bytes]:

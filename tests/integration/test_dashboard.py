@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from browsers import Tab, chromium
 from gateways import ADMIN, READ, Gateway, serving
-from homes import Home, Supervise, api_key, eventually
+from homes import Home, Supervise, api_key, eventually, secret
 
 from openclaw_actors import AuthSupervisor, Settings
 
@@ -195,21 +195,25 @@ def test_a_token_of_another_gateway_locks_nobody_out(gateway: Gateway, tab: Make
     page.wait_for_text("#link", "live")
 
 
-def test_what_changes_while_the_matrix_is_loaded_shows(gateway: Gateway, small: Home, tab: MakeTab) -> None:
+def test_what_changes_while_the_matrix_is_loaded_shows(home: Home, supervise: Supervise, tab: MakeTab) -> None:
     """The stream has gone past it by then: it is applied to what was loaded."""
-    page = tab().open(gateway.url)
-    page.wait_for_text("#link", "live")
-    held: list[Any] = []
-    page.page.route("**/matrix", lambda route: held.append((route, route.fetch())))  # as it is now
-    small.agents("main", "ops", "lab").write_config()
-    assert eventually(lambda: page.page.evaluate("1") and held)
-    assert gateway.send("/auth/main/zai/failures?wait=5", {"evidence": "zai:work", "reason": "auth"}).is_success
-    page.wait_for_text("#panel .line", "zai for ops")
-    route, answer = held[0]
-    route.fulfill(response=answer)
-    page.page.unroute("**/matrix")
-    page.wait_for_state("lab", "zai", "rejected")
-    page.wait_for_state("ops", "zai", "rejected")
+    home.write_config().write_profiles(zai__work=api_key("zai"))
+    with serving(supervise(home)) as gateway:
+        page = tab().open(gateway.url)
+        page.wait_for_text("#link", "live")
+        held: list[Any] = []
+        page.page.route("**/matrix", lambda route: held.append((route, route.fetch())))  # as it is now
+        # a provider that the page doesn't know has it load the matrix anew, once
+        acme = {"baseUrl": "https://acme.test/v1", "apiKey": secret("acme"), "models": [{"id": "anvil"}]}
+        home.write_config(models={"providers": {"acme": acme}})
+        assert eventually(lambda: page.page.evaluate("1") and held)
+        assert gateway.send("/auth/main/zai/failures?wait=5", {"evidence": "zai:work", "reason": "auth"}).is_success
+        page.wait_for_text("#panel .line", "zai for main")
+        route, answer = held[0]
+        route.fulfill(response=answer)
+        page.wait_for_state("main", "acme", "usable")
+        page.wait_for_state("main", "zai", "rejected")
+        assert len(held) == 1
 
 
 def test_where_reading_needs_a_token_the_page_asks_for_it(small: Home, supervise: Supervise, tab: MakeTab) -> None:

@@ -176,12 +176,13 @@ def test_each_change_is_streamed_once_and_a_stream_goes_on_where_it_ended(gatewa
     """Server-Sent Events, with an id to come back with; what another process was told means nothing here."""
 
     def events(count: int, **headers: str) -> list[tuple[str, dict[str, object]]]:
-        found, last = [], ""
+        found, last, is_change = [], "", False
         with gateway.client.stream("GET", "/events", headers=headers) as stream:
             started.set()
             for line in stream.iter_lines():
                 last = line.removeprefix("id: ") if line.startswith("id: ") else last
-                if line.startswith("data: ") and last:
+                is_change = line == "event: change" if line.startswith("event: ") else is_change
+                if line.startswith("data: ") and is_change:
                     found.append((last, json.loads(line.removeprefix("data: "))))
                     if len(found) == count:
                         break
