@@ -70,7 +70,8 @@ class Aio:
         try:
             with supervisor.spans.span("credential") as span:
                 if isinstance(provider, str):  # what else there may be is refused below
-                    span.note(provider=normalise_provider(provider))
+                    known = normalise_provider(provider)
+                    span.note(provider=known if known in supervisor.snapshot(agent_id).table else "other")
                 async with asyncio.timeout(deadline_s):
                     found = await _in_thread(lambda: supervisor.credential(provider, agent_id=agent_id, model=model))
                 span.note(kind=found.kind, source=found.source, state=found.state.value)

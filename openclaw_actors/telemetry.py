@@ -33,6 +33,27 @@ __all__ = ["instrument"]
 
 _NAME = "openclaw_actors"
 
+_REASONS = frozenset(
+    {
+        "agents-changed",
+        "clock-set-back",
+        "config-reload",
+        "cooldown-cleared",
+        "credentials-changed",
+        "failure-reported",
+        "logout",
+        "plugin-reload",
+        "recheck",
+        "restart",
+        "shared-sources-changed",
+        "startup",
+        "success-reported",
+        "time-passed",
+        "usage-changed",
+    }
+)
+"""Reasons of warms that are ours; what an embedder says to `invalidate` may be any text."""
+
 
 def instrument(
     supervisor: AuthSupervisor,
@@ -191,7 +212,7 @@ class _Spans:
             start_time=start_ns,
             attributes=_named(
                 generation=report.generation,
-                reason=report.reason,
+                reason=report.reason if report.reason in _REASONS else "other",
                 agents=report.agents,
                 changed=report.changed,
                 duration=report.duration_s,

@@ -83,6 +83,9 @@ class CellTable:
         flag = self.own_flags.get(provider)
         return flag if flag is not None else self.shared_flags.get(provider)
 
+    def __contains__(self, provider: object) -> bool:
+        return provider in self.own or provider in self.shared.cells
+
     def __iter__(self) -> Iterator[ProviderId]:
         yield from self.shared.cells
         for provider in self.own:

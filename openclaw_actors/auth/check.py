@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shlex
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -296,7 +297,10 @@ def _words(
     seen = f" at {_moment(windows.last_failure_at)}" if windows.last_failure_at else ""
     if state is State.COOLDOWN:
         only = f" for model {window.model}" if window.model else ""
-        return f"{name} is resting{only} until {until} after {window.reason}", f"wait, or call clear_cooldown({name!r})"
+        return (
+            f"{name} is resting{only} until {until} after {window.reason}",
+            f"wait, or run: openclaw-actors clear-cooldown {shlex.quote(name)}",
+        )
     if state is State.DISABLED:
         reason = f"{name} is disabled: {window.reason} failure seen{seen}; retried at {until}"
         return reason, "check the account's balance and plan, then recheck"

@@ -63,6 +63,14 @@ The exit status says what came of it:
   77  a store can't be written (EX_NOPERM)"""
 
 
+_SERVE_STATUS_HELP = """\
+\b
+The exit status says how it ended:
+  0   by Ctrl-C or SIGTERM
+  69  the address can't be listened on (EX_UNAVAILABLE)
+  78  the token file can't be used (EX_CONFIG)"""
+
+
 @click.group(name=_PROGRAM, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, help="Print the version.")  # answered in __main__, before this is imported
 def cli(version: bool) -> None:
@@ -197,7 +205,7 @@ def clear_cooldown(profile: str, **options: Any) -> int:
     return _quietly(clear, profile, **options)
 
 
-@cli.command()
+@cli.command(epilog=_SERVE_STATUS_HELP)
 @_shared
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65535), default=18790, show_default=True, help="0 takes a free one.")

@@ -8,7 +8,7 @@ from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import chosen_agents
 from openclaw_actors.cli.source import Source, answered, who_answered
 from openclaw_actors.cli.text import clean, state_label, state_style
-from openclaw_actors.cli.writing import NothingThereError, confirm, said_in_one_line
+from openclaw_actors.cli.writing import NothingThereError, confirm, raise_for_unread, said_in_one_line
 from openclaw_actors.shapes import LoggedOut, StoredProfile
 
 
@@ -23,6 +23,7 @@ def log_out(
         meant = [one for one in told.profiles if profile in (None, one.id)]
         nothing = LoggedOut(agent_id, told.provider, (), told.state, told.reason)
         if not meant:
+            raise_for_unread(source.about)
             return nothing, f"agent {agent_id} has no stored profile of {_what(told.provider, profile)}"
         # once: a gateway that fails after the question is no reason to ask again
         if meant != asked:

@@ -22,6 +22,9 @@ UNANSWERED_STATUS = 75
 """Exit status when a gateway was not done in time, or could not be asked (EX_TEMPFAIL)."""
 
 
+UNKNOWN_STATUS = 64
+"""Exit status for an agent that the config doesn't have (EX_USAGE)."""
+
 _FATAL = frozenset({"ConfigValid", "StoresReadable"})
 """What has to be read for a recheck to be one."""
 
@@ -48,8 +51,8 @@ def recheck(provider: str | None, *, home: str | None, agent: str | None, wait_s
         warn(f"passed over: {problem}")
     if not asked.outcomes:
         text = (
-            f"no running gateway of {clean(state_dir)} was found. A gateway offers itself with "
-            "Settings(control_socket=True) or `openclaw-actors watch`; one-shot commands read everything anew anyway"
+            f"no running gateway of {clean(state_dir)} was found. One is `openclaw-actors serve`, "
+            "`openclaw-actors watch`, or a program with Settings(control_socket=True); other commands read anew anyway"
         )
         if as_json:
             write_json(recheck_report(state_dir, asked, text))
@@ -76,6 +79,8 @@ def _complain(pid: int, answer: object, wait_s: float) -> int:
         return UNANSWERED_STATUS
     if answer.note:
         warn(f"gateway {pid}: {answer.note}")
+        if answer.agents:
+            return UNKNOWN_STATUS  # an agent was named, and there are others
     for kind, message in answer.problems.items():
         warn(f"gateway {pid}: {kind}: {clean(message)}")
     if answer.answered:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import uvicorn
 
+from openclaw_actors import AuthSupervisor, Settings
 from openclaw_actors.cli.output import write_json
 from openclaw_actors.cli.session import warn
 from openclaw_actors.control.listening import Listening, NotOpened
-from openclaw_actors.gateway.access import Tokens, default_token_file, is_loopback, load_tokens
+from openclaw_actors.gateway.access import TokenFileError, Tokens, default_token_file, is_loopback, load_tokens
 from openclaw_actors.gateway.app import create_app
 from openclaw_actors.gateway.own_socket import bound_address, open_own_socket
 from openclaw_actors.home.paths import locate
@@ -32,9 +34,15 @@ _GRACE_S = 3
 
 
 class CannotServeError(click.ClickException):
-    """The gateway can't listen, or may not (exit status 69, EX_UNAVAILABLE)."""
+    """The gateway can't listen there (exit status 69, EX_UNAVAILABLE)."""
 
     exit_code = 69
+
+
+class TokensUnusableError(click.ClickException):
+    """The token file can't be used (exit status 78, EX_CONFIG)."""
+
+    exit_code = 78
 
 
 def serve(
@@ -50,18 +58,25 @@ def serve(
     """Listen, then warm, and serve until SIGINT or SIGTERM. Ends with exit status 0 on either."""
     is_local = is_loopback(host)
     if not is_local and not allow_remote:
-        raise CannotServeError(f"{host} can be reached from other machines: say --allow-remote if that is meant")
-    tokens, is_made = load_tokens(Path(token_file) if token_file else default_token_file(os.environ))
+        raise click.UsageError(f"{host} isn't this machine's alone: say --allow-remote if that is meant.")
+    try:
+        tokens, is_made = load_tokens(Path(token_file) if token_file else default_token_file(os.environ))
+    except TokenFileError as error:
+        raise TokensUnusableError(str(error)) from None
     listening = _listen(host, port)
     address = _url(listening)
     own = open_own_socket(locate(home, os.environ).state_dir)
     if isinstance(own, NotOpened):
         # its commands read the files then, as without it
         warn(f"no command can ask this gateway: {own.message}")
+    # until the loop has handlers of its own: whoever has read where it listens may end it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _say(address, tokens, is_made=is_made, open_reads=is_local, as_json=as_json)
         make_app = partial(create_app, tokens=tokens, open_reads=is_local, hosts=_names(host, allow_hosts), url=address)
         asyncio.run(_run(home, listening, own if isinstance(own, Listening) else None, make_app))
+    except KeyboardInterrupt:
+        return 0
     finally:
         if isinstance(own, Listening):
             own.close()
@@ -71,11 +86,6 @@ def serve(
 async def _run(
     home: str | None, listening: socket.socket, own: Listening | None, make_app: Callable[..., Starlette]
 ) -> None:
-    # before the loop is measured: importing all this keeps it from running
-    import uvicorn
-
-    from openclaw_actors import AuthSupervisor, Settings
-
     class Server(uvicorn.Server):
         """One that ends well: uvicorn's own raises the signal anew after it, which ends the process by it, and waits
         for streams that nobody ends.
@@ -94,7 +104,7 @@ async def _run(
             await self.end_streams()
             await super().shutdown(sockets)
 
-    supervisor = AuthSupervisor(home, settings=Settings(control_socket=True))
+    supervisor = AuthSupervisor(home, settings=Settings(control_socket=True, tune_interpreter=True))
     if "opentelemetry.sdk" in sys.modules:
         # whoever started this process configured it (`opentelemetry-instrument` does); otherwise nothing is imported
         from openclaw_actors.telemetry import instrument

@@ -10,7 +10,7 @@ from typing import final
 import msgspec
 
 from openclaw_actors.cli.output import write_json
-from openclaw_actors.cli.session import warn, warn_of
+from openclaw_actors.cli.session import missing_home, warn, warn_of
 from openclaw_actors.cli.text import clean, clock_time, counted, milliseconds, state_label, state_style
 from openclaw_actors.health import Condition
 from openclaw_actors.shapes import About, AnsweredBy, WatchChange
@@ -34,6 +34,8 @@ class Screen:
         self._agents = self._choose(about)
         self._whose = f"gateway {answered_by.pid}: " if answered_by is not None else ""
         warn_of(about.conditions, whose=self._whose)
+        if problem := missing_home(about.home):
+            warn(problem)
         self._say_what(about, answered_by)
 
     def begin_with_all(self, about: About) -> None:

@@ -13,6 +13,7 @@ import click
 from openclaw_actors import errors
 from openclaw_actors.cli.source import RefusedError
 from openclaw_actors.cli.text import clean
+from openclaw_actors.shapes import About
 
 
 class NotWrittenError(click.ClickException):
@@ -41,6 +42,17 @@ _MADE: tuple[tuple[type[errors.OpenclawActorsError], type[NotWrittenError]], ...
 
 class NothingThereError(Exception):
     """There is no such profile: nothing to do."""
+
+
+def raise_for_unread(about: About) -> None:
+    """Where nothing was found to be done: say that a store can't be read, if one can't.
+
+    Raises:
+        BrokenStoreError: One can't.
+    """
+    unread = next((one for one in about.conditions if one.type == "StoresReadable" and not one.status), None)
+    if unread is not None:
+        raise BrokenStoreError(clean(unread.message))
 
 
 @contextlib.contextmanager

@@ -17,11 +17,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openclaw_actors.errors import OpenclawActorsError
 from openclaw_actors.gateway.dashboard import PAGE_FILES
-from openclaw_actors.gateway.problems import Problem, respond
+from openclaw_actors.gateway.problems import Problem, bug, respond
 
 _TOKEN_BYTES = 32
 _SHORTEST = 16
@@ -99,16 +100,24 @@ def load_tokens(path: Path) -> tuple[Tokens, bool]:
     Raises:
         TokenFileError: It can't be read or made, others may read it, or it holds no such tokens.
     """
+    if os.path.lexists(path):
+        return _read_tokens(path), False
+    made = {"admin": secrets.token_urlsafe(_TOKEN_BYTES), "read": secrets.token_urlsafe(_TOKEN_BYTES)}
+    # whole or not at all: another gateway may start at this moment, and a disk be full
+    whole = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = {"admin": secrets.token_urlsafe(_TOKEN_BYTES), "read": secrets.token_urlsafe(_TOKEN_BYTES)}
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.writelines(f"{name} {token}\n" for name, token in made.items())
+            os.link(whole, path)
+        finally:
+            whole.unlink()
     except FileExistsError:
         return _read_tokens(path), False
     except OSError as error:
         raise TokenFileError(f"{path}: it can't be made ({error.strerror}). Name another with --token-file") from None
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.writelines(f"{name} {token}\n" for name, token in made.items())
     return Tokens(made["admin"], made["read"], str(path)), True
 
 
@@ -117,6 +126,8 @@ def _read_tokens(path: Path) -> Tokens:
         with open(path, encoding="ascii") as file:
             mode = os.fstat(file.fileno()).st_mode
             found = dict(line.split(maxsplit=1) for line in file.read(4096).splitlines() if line.strip())
+    except IsADirectoryError:
+        raise TokenFileError(f"{path}: it is a directory. Name a file in it with --token-file") from None
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else "a line is no name and token"
         raise TokenFileError(f"{path}: it can't be read ({what}). Remove it to have it made anew") from None
@@ -143,7 +154,8 @@ def is_loopback(host: str) -> bool:
 def host_of(authority: str) -> str:
     """Return the host of a `Host` header, without its port, lower case."""
     if authority.startswith("["):
-        return authority.partition("]")[0].removeprefix("[").lower()
+        host, _, port = authority.removeprefix("[").partition("]")
+        return host.lower() if not port or port.startswith(":") else authority.lower()
     return authority.rpartition(":")[0].lower() if authority.count(":") == 1 else authority.lower()
 
 
@@ -191,7 +203,25 @@ class Guard:
         except Problem as problem:
             await respond(problem)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a request answered. An error that nobody expected ends here: servers log the text of those they get."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except (ClientDisconnect, ConnectionError):
+            return  # whoever asked has gone
+        except Exception as error:
+            answer = bug(scope["path"], error)
+            if not begun:
+                await answer(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Mapping[str, str]) -> None:
         host = host_of(headers.get("host", ""))
@@ -199,15 +229,18 @@ class Guard:
         if not (is_own or is_loopback(host) or host in self._hosts):
             raise Problem(421, "this gateway isn't called that; start it with --allow-host, or ask by its address")
         origin = headers.get("origin")
-        if origin is not None and origin != "null" and host_of(origin.partition("//")[2]) != host:
+        if origin is not None and origin != "null" and not _is_same(origin, headers.get("host", "")):
             raise Problem(403, "a page of another origin may not ask")
         authorization = headers.get("authorization")
         if not is_own and scope["method"] in _SAFE and _is_open(scope):
             known = self._tokens.right_of(authorization) if self._tokens is not None else None
             scope[RIGHT] = max(known or Right.NOTHING, Right.READ if self._open_reads else Right.NOTHING)
             return
-        right = scope[RIGHT] = Right.ADMIN if is_own else self._right(authorization)
         needed = Right.READ if scope["method"] in _SAFE else Right.ADMIN
+        if self._open_reads and needed is Right.READ:
+            scope[RIGHT] = Right.READ  # clients of OpenAI's API always send some key
+            return
+        right = scope[RIGHT] = Right.ADMIN if is_own else self._right(authorization)
         if right < needed:
             what = "an admin token: what this does is an event" if needed is Right.ADMIN else "a token"
             status = 401 if authorization is None else 403
@@ -226,7 +259,7 @@ class Guard:
         known = self._tokens.right_of(authorization) if self._tokens is not None else Right.NOTHING
         if known is None:
             raise Problem(401, "this token is none of this gateway's", headers={"www-authenticate": "Bearer"})
-        return max(known, Right.READ) if self._open_reads else known
+        return known
 
     def _take_from_bucket(self, address: str) -> None:
         now = time.monotonic()
@@ -239,6 +272,16 @@ class Guard:
             raise Problem(429, f"more than {_RATE:g} events a second", headers={"retry-after": "1"})
 
 
+def _is_same(origin: str, authority: str) -> bool:
+    """Tell whether an origin is the one that was asked by; a port that its scheme implies may be left out of either.
+
+    The scheme itself isn't known here: before the gateway may be what ends TLS.
+    """
+    scheme, _, asking = origin.lower().partition("://")
+    implied = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return asking.removesuffix(implied) == authority.lower().removesuffix(implied)
+
+
 def _is_open(scope: Scope) -> bool:
     """Tell whether a path needs no token: probes, and the dashboard's files, which hold no answers."""
     path = scope["path"].removeprefix(scope.get("root_path", ""))
@@ -248,7 +291,7 @@ def _is_open(scope: Scope) -> bool:
 def limited(receive: Receive, headers: Mapping[str, str]) -> Receive:
     """Return the body's source, which ends in a problem when there is too much of it."""
     told = headers.get("content-length", "0")
-    if not told.isdigit() or int(told[:12]) > MAX_BODY_BYTES:
+    if not (told.isascii() and told.isdigit()) or int(told[:12]) > MAX_BODY_BYTES:
         raise Problem(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
     left = MAX_BODY_BYTES
 

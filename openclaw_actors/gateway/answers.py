@@ -20,7 +20,9 @@ _VARY = "accept, accept-encoding, authorization, x-openclaw-agent-id"
 """What an answer with a tag depends on beside its path."""
 
 _MOST_KEPT = 256
-"""How many encoded lists are kept; an agent has one per provider, view and page that somebody asks for."""
+_MOST_BYTES = 32 * 1024 * 1024
+"""How many encoded lists are kept, and how long all of them are, at most; an agent has one per provider, view and page
+that somebody asks for."""
 
 
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -64,6 +66,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[object, tuple[object, Body]] = OrderedDict()
+        self._bytes = 0
 
     def get(self, key: object, source: object, make: Callable[[], bytes]) -> Body:
         """Return the bytes of a source under a key, made anew when it is another."""
@@ -71,10 +74,13 @@ class Kept:
         if known is not None and known[0] is source:
             return known[1]
         made = Body(make())
+        if known is not None:
+            self._bytes -= len(known[1].plain)
         self._kept[key] = (source, made)
         self._kept.move_to_end(key)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
+        self._bytes += len(made.plain)
+        while len(self._kept) > _MOST_KEPT or (self._bytes > _MOST_BYTES and len(self._kept) > 1):
+            self._bytes -= len(self._kept.popitem(last=False)[1][1].plain)
         return made
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from openclaw_actors.auth.verdict import State
 from openclaw_actors.gateway.agents import configured, published
 from openclaw_actors.gateway.answers import etag_of, is_known, json_response, tagged, whole_number
+from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.shapes import watch_change
 from openclaw_actors.telling import explain, status_of
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 50
 """How many agents are counted before others have their turn: 1.8 ms (measured)."""
+
+_AGAIN = 3
+"""How often an answer is read anew that has changed while it was read."""
+
+_MOST_ASKED = 200
+"""How many providers one request may name; there are about a hundred."""
 
 
 class AuthRoutes:
@@ -48,15 +55,19 @@ class AuthRoutes:
             supervisor.instance_id, default, *((one.agent_id, one.revision, one.generation) for one in snapshots)
         )
         agents: dict[str, object] = {}
+        counted: dict[int, Counter[str]] = {}  # agents that see the same sources hold the very same table
         if not is_known(request, tag):
             for number, one in enumerate(snapshots, start=1):
                 if not number % _AT_ONCE:
                     await checkpoint()  # a home may have thousands: others have their turn on the loop
+                states = counted.get(id(one.table))
+                if states is None:
+                    states = counted[id(one.table)] = Counter(cell.state.value for cell in one.table.cells())
                 agents[one.agent_id] = {
                     "revision": one.revision,
                     "generation": one.generation,
                     "default": one.agent_id == default,
-                    "states": Counter(cell.state.value for cell in one.table.cells()),
+                    "states": states,
                 }
         return tagged(request, lambda: msgspec.json.encode({"instance": supervisor.instance_id, "agents": agents}), tag)
 
@@ -64,6 +75,8 @@ class AuthRoutes:
         """Answer with all that somebody has set up, with everything (`?all=1`), or with some (`?provider=…`)."""
         supervisor, auth = self._supervisor, published(self._supervisor, request.path_params["agent"])
         asked = tuple(request.query_params.getlist("provider"))
+        if len(asked) > _MOST_ASKED:
+            raise Problem(400, f"at most {_MOST_ASKED} providers are answered at once")
         everything = asked or request.query_params.get("all", "") in ("1", "true")
         told = status_of(supervisor, auth, asked)
         providers = {
@@ -81,6 +94,12 @@ class AuthRoutes:
         auth = published(self._supervisor, request.path_params["agent"])
         spelled, model = request.path_params["provider"], request.query_params.get("model")
         told = explain(self._supervisor, auth.agent_id, spelled, model)
+        for _ in range(_AGAIN):
+            # what is read is of one revision, unless the agent's answers have just changed
+            now = published(self._supervisor, auth.agent_id)
+            if now is auth:
+                break
+            auth, told = now, explain(self._supervisor, auth.agent_id, spelled, model)
         body = msgspec.json.encode({**msgspec.structs.asdict(told), "revision": auth.revision})
         return tagged(request, lambda: body, etag_of(self._supervisor.instance_id, auth.revision, body))
 

@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from openclaw_actors.auth.reports import find_reported
 from openclaw_actors.gateway.agents import configured
 from openclaw_actors.gateway.answers import json_response
 from openclaw_actors.gateway.problems import Problem
+from openclaw_actors.home.providers import auth_provider, normalise_provider
 from openclaw_actors.ids import Generation
 from openclaw_actors.telling import cleared, logged_out
 
@@ -94,12 +96,14 @@ class EventRoutes:
     async def failure(self, request: Request) -> Response:
         """Take a provider's refusal."""
         agent, body = configured(self._supervisor, request.path_params["agent"]), await _body(request, Failure)
+        self._check_evidence(agent, request.path_params["provider"], body.evidence)
         report = self._supervisor.report_failure
         return await self._answered(request, report(body.evidence, body.reason, agent_id=agent, model=body.model))
 
     async def success(self, request: Request) -> Response:
         """Take a provider's yes."""
         agent, body = configured(self._supervisor, request.path_params["agent"]), await _body(request, Success)
+        self._check_evidence(agent, request.path_params["provider"], body.evidence)
         report = self._supervisor.report_success
         return await self._answered(request, report(body.evidence, agent_id=agent, model=body.model))
 
@@ -117,9 +121,10 @@ class EventRoutes:
     async def clear_cooldown(self, request: Request) -> Response:
         """Clear the resting windows of a profile; answers when that is published, with what came of it."""
         supervisor, body = self._supervisor, await _body(request, Clear)
-        before = supervisor.snapshot(body.agent)
-        await supervisor.aio.clear_cooldown(body.profile, agent_id=body.agent)
-        told = cleared(before, supervisor.snapshot(body.agent), body.profile)
+        agent = configured(supervisor, body.agent)
+        before = supervisor.snapshot(agent)
+        await supervisor.aio.clear_cooldown(body.profile, agent_id=agent)
+        told = cleared(before, supervisor.snapshot(agent), body.profile)
         return json_response({"done": True, **(msgspec.structs.asdict(told) if told is not None else {})})
 
     async def reload(self, request: Request) -> Response:
@@ -129,6 +134,19 @@ class EventRoutes:
         return await self._answered(
             request, supervisor.reload_plugins() if body.plugins else supervisor.reload_config()
         )
+
+    def _check_evidence(self, agent: str, provider: str, evidence: str) -> None:
+        """Refuse a report of what isn't a credential of the provider that the path names."""
+        auth = self._supervisor.snapshot(agent)
+        if not auth.revision:
+            return  # nobody knows yet: the report waits until somebody does
+        found = find_reported(auth.table, auth.view, evidence)
+        wanted = auth_provider(normalise_provider(provider))
+        if found is None or wanted not in {auth_provider(cell.provider) for cell in found.cells}:
+            text = (
+                f"{auth.agent_id} has no such credential of {wanted}; `GET /auth/{auth.agent_id}/{wanted}` names them"
+            )
+            raise Problem(422, text)
 
     async def _answered(self, request: Request, generation: Generation) -> Response:
         """Answer with an attempt: 202 while it isn't answered, 200 when it is."""

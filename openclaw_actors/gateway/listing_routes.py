@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from openclaw_actors.gateway.agents import published
 from openclaw_actors.gateway.answers import Kept, agent_of, etag_of, json_response, tagged, whole_number
+from openclaw_actors.gateway.encoding import Body
 from openclaw_actors.gateway.problems import Problem
 from openclaw_actors.listing.chat import reply
 from openclaw_actors.listing.listing import DEFAULT_LIMIT, MAX_LIMIT, ListedModel, Listing
@@ -62,7 +64,7 @@ class ListingRoutes:
         key = (listing.agent_id, listing.view, listing.provider)
         return tagged(
             request,
-            lambda: self._openai.get(key, listing, lambda: _openai_list(listing)),
+            lambda: _keep(self._openai, key, listing, lambda: _openai_list(listing)),
             etag_of(self._supervisor.instance_id, listing.revision, *key),
         )
 
@@ -91,13 +93,18 @@ class ListingRoutes:
         if request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip() == "text/plain":
             return self._chat(request, number, limit)
         whole = request.query_params.get("whole", "") in ("1", "true")
+        if whole:
+            number, limit = 1, 0
         listing = self._listing(request)
-        key = (listing.agent_id, listing.view, listing.provider, number, limit, include, whole)
+        key = (listing.agent_id, listing.view, listing.provider, number, limit, include)
         etag = etag_of(self._supervisor.instance_id, listing.revision, *key)
         return tagged(
             request,
-            lambda: self._pages.get(
-                key, listing, lambda: self._page(listing, number, None if whole else limit, with_hidden=bool(include))
+            lambda: _keep(
+                self._pages,
+                key,
+                listing,
+                lambda: self._page(listing, number, limit or None, with_hidden=bool(include)),
             ),
             etag,
         )
@@ -130,6 +137,11 @@ class ListingRoutes:
             return msgspec.json.encode(told)
         counts = {"providers": len(listing.hidden), "models": sum(one.model_count for one in listing.hidden)}
         return msgspec.json.encode({**msgspec.structs.asdict(told), "hidden": counts})
+
+
+def _keep(kept: Kept, key: object, listing: Listing, make: Callable[[], bytes]) -> Body | bytes:
+    """Return what was made of a listing; one of nothing isn't kept: its provider may be any text of a request's."""
+    return kept.get(key, listing, make) if listing.rows or listing.hidden else make()
 
 
 def _openai(row: ListedModel) -> OpenAIModel:

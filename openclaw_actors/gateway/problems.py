@@ -18,7 +18,7 @@ from openclaw_actors.errors import (
     UnknownReasonError,
 )
 from openclaw_actors.log import log
-from openclaw_actors.reading.job import describe_error
+from openclaw_actors.reading.job import describe_error, places
 
 MEDIA_TYPE = "application/problem+json"
 """RFC 9457, section 3."""
@@ -97,9 +97,9 @@ async def on_own_error(_request: Request, error: Exception) -> Response:
     return respond(Problem(status, str(error), headers=headers, error=type(error).__name__))
 
 
-async def on_bug(request: Request, error: Exception) -> Response:
-    """Answer with nothing of an error that nobody expected: its text may hold anything."""
-    log.bind(path=request.url.path).error("a request failed: {}", describe_error(error))
+def bug(path: str, error: Exception) -> Response:
+    """Return the answer to an unexpected error, and log it. Its text, which may hold anything, is in neither."""
+    log.bind(path=path, at=places(error)).error("a request failed: {}", describe_error(error))
     return respond(Problem(500, "an error that is a bug of the gateway's; its log names the place"))
 
 
@@ -107,6 +107,5 @@ HANDLERS: dict[Any, Any] = {
     Problem: on_problem,
     HTTPException: on_http_exception,
     OpenclawActorsError: on_own_error,
-    Exception: on_bug,
 }
 """For `Starlette(exception_handlers=…)`."""

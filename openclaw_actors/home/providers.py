@@ -109,11 +109,21 @@ def tables() -> ProviderTables:
     return _all_tables()[REFERENCE_VERSION]
 
 
-@functools.lru_cache(maxsize=4096)
+_LONGEST_REMEMBERED = 128
+"""Longer spellings aren't remembered, in characters: they come from requests, and are nobody's."""
+
+
 def normalise_provider(text: str) -> ProviderId:
     """Return the normalised id of any spelling: trimmed, lower case, other spellings replaced."""
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _normalised(text)
+
+
+def _normalised(text: str) -> ProviderId:
     lowered = text.strip().lower()
     return ProviderId(_SPELLINGS.get(lowered, lowered))
+
+
+_remembered = functools.lru_cache(maxsize=4096)(_normalised)
 
 
 def auth_provider(provider: ProviderId) -> ProviderId:

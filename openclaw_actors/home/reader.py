@@ -327,6 +327,7 @@ def _without_traces(source: str, read: Callable[[], _T]) -> _T:
     Sinks that print the variables of a traceback (loguru's `diagnose`) would print the documents that those frames
     hold, and decoders quote in their errors what they choked on. So a fault in a reader is told by its kind and place.
     """
+    failure: BaseException
     try:
         return read()
     except HomeError as trouble:
@@ -337,6 +338,8 @@ def _without_traces(source: str, read: Callable[[], _T]) -> _T:
         log.bind(error=what, at=at).error("a reader failed")
         where = at.partition(" ")[0]
         failure = HomeError(source, f"its reader failed at {where}: {what}", "It is tried again; please report it.")
+    except BaseException as end:  # Ctrl-C, say
+        failure = end.with_traceback(None)
     raise failure from None
 
 

@@ -71,7 +71,7 @@ class _Arranged(NamedTuple):
 class Shelf:
     """The lists of the agents that select the same models and see the same rows."""
 
-    __slots__ = ("_arranged", "_asked", "_blocks", "_catalog", "_dir", "_made_up", "_policy")
+    __slots__ = ("_arranged", "_asked", "_blocks", "_catalog", "_dir", "_known", "_made_up", "_policy")
 
     def __init__(
         self, catalog: Catalog, config: ConfigFacts, model_refs: tuple[str, ...], agent_dir: str | None
@@ -84,6 +84,7 @@ class Shelf:
             if catalog.find(f"{owner}/{row.id}", agent_dir) is None:
                 self._made_up.setdefault(owner, {})[dedupe_key(owner, row.id)] = row
         self._asked = sorted({*catalog.providers, *self._made_up})
+        self._known = frozenset(self._asked)
         self._blocks: dict[tuple[object, ...], _Block] = {}
         self._arranged: dict[tuple[int, ProviderId | None, str], _Arranged] = {}
 
@@ -94,6 +95,11 @@ class Shelf:
         if known is not None and known.cells is cells:
             return known
         blank: CellLike = _MISSING if len(cells) else _NOT_WARMED
+        if only is not None and only not in self._known:
+            # whoever asks may name anything: that isn't kept
+            block = self._made(only, cells.get(only) or blank, view)
+            hidden = () if block.hidden is None else (block.hidden,)
+            return _Arranged(block.rows, hidden, Encoded((block.encoded,) if block.encoded else ()), cells)
         asked = self._asked if only is None else [only]
         blocks = [self._block(one, cells.get(one) or blank, view) for one in asked]
         made = _Arranged(

@@ -386,10 +386,9 @@ def test_a_store_that_cannot_be_written_is_one_line_and_a_status(
             done = run(*arguments)
             assert (done.returncode, done.stdout, words in done.stderr) == (status, "", True), done.stderr
             assert len(done.stderr.splitlines()) == 1
-        if by_gateway:
-            # without one there is no answer from before to log out by
-            home.profiles_path().write_text('{"profiles": {"zai:work": {')
-            done = run("logout", "zai", "--yes")
+        home.profiles_path().write_text('{"profiles": {"zai:work": {')
+        for question in (("logout", "zai", "--yes"), ("clear-cooldown", "zai:work")):
+            done = run(*question)
             assert (done.returncode, done.stdout) == (65, ""), done.stderr
     finally:
         owner.close()

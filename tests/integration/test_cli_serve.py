@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 from gateways import running
 from homes import Home, api_key, eventually
 
-from openclaw_actors.gateway.access import TokenFileError, host_of, is_loopback, load_tokens
+from openclaw_actors.gateway.access import Right, TokenFileError, host_of, is_loopback, load_tokens
 
 
 @pytest.fixture
@@ -56,13 +57,19 @@ def test_what_it_may_not_listen_on_is_said(small: Home, tmp_path: Path) -> None:
     with running(small, state) as (_, said):
         port = str(said["url"]).rstrip("/").rpartition(":")[2]
         env = {**os.environ, **small.env, "XDG_STATE_HOME": str(state)}
-        for arguments, words in (
-            (["--host", "0.0.0.0"], "--allow-remote"),  # noqa: S104  # it is refused
-            (["--port", port], "can't be listened on"),
+        open_to_all = tmp_path / "open"
+        open_to_all.write_text("admin x\n")
+        open_to_all.chmod(0o644)
+        for arguments, status, words in (
+            (["--host", "0.0.0.0"], 64, "--allow-remote"),  # noqa: S104  # it is refused
+            (["--port", port], 69, "can't be listened on"),
+            (["--port", "0", "--token-file", str(tmp_path)], 78, "it is a directory"),
+            (["--port", "0", "--token-file", str(open_to_all)], 78, "chmod 600"),
         ):
             command = [sys.executable, "-m", "openclaw_actors", "serve", "--home", str(small.path), *arguments]
             done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=30, check=False)
-            assert (done.returncode, words in done.stderr, done.stdout) == (69, True, "")
+            assert (done.returncode, words in done.stderr, done.stdout) == (status, True, "")
+            assert "Traceback" not in done.stderr
 
 
 def test_token_files_are_made_kept_and_refused(tmp_path: Path) -> None:
@@ -82,6 +89,18 @@ def test_token_files_are_made_kept_and_refused(tmp_path: Path) -> None:
         path.write_bytes(text.encode("latin-1"))
         with pytest.raises(TokenFileError, match=str(path)):
             load_tokens(path)
+
+
+def test_gateways_that_start_together_make_one_token_file(tmp_path: Path) -> None:
+    """Each gets the same tokens, whoever was first; nothing is left beside the file."""
+    for number in range(20):
+        path = tmp_path / f"{number}" / "tokens"
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(load_tokens, [path] * 4))
+        admin = dict(line.split() for line in path.read_text().splitlines())["admin"]
+        assert sum(is_made for _, is_made in made) == 1
+        assert all(tokens.right_of(f"Bearer {admin}") is Right.ADMIN for tokens, _ in made)
+        assert [one.name for one in path.parent.iterdir()] == ["tokens"]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_it_is_used_by_keyboard_alone(gateway: Gateway, tab: MakeTab) -> None:
     """Arrows go about, Enter says why, Escape comes back to the cell; letters reach the filters."""
     page = tab().open(gateway.url)
     keyboard = page.page.keyboard
-    page.page.locator('#grid td[tabindex="0"]').focus()
+    keyboard.press("ArrowDown")  # from wherever one is
     focused = "document.activeElement.getAttribute('aria-label')"
     first = page.page.evaluate(focused)
     keyboard.press("ArrowDown")
@@ -139,6 +139,9 @@ def test_it_is_used_by_keyboard_alone(gateway: Gateway, tab: MakeTab) -> None:
     keyboard.type("groq")
     page.wait_for_count("#grid td[data-row]", 2)
     keyboard.press("Escape")
+    assert page.page.evaluate(focused).startswith("ops, groq"), "back in the grid"
+    keyboard.press("ArrowLeft")
+    assert page.page.evaluate(focused).startswith("main, groq")
     keyboard.press("?")
     assert page.page.locator("#keys-dialog").is_visible()
     keyboard.press("Escape")
@@ -176,7 +179,10 @@ def test_looking_again_needs_the_admin_token_which_stays_in_the_tab(
     page.page.wait_for_selector("#token-dialog:not([open])", state="attached")
     page.page.locator("#token-dialog").wait_for()
     assert page.page.evaluate("sessionStorage.length") == 0, "a token that isn't taken is not kept"
-    page.page.fill("#token", ADMIN)
+    page.page.fill("#token", "“☃☃☃”")
+    page.page.keyboard.press("Enter")
+    page.wait_for_text("#token-why", "plain letters")
+    page.page.fill("#token", f"admin {ADMIN}")  # the whole line of the file
     page.page.keyboard.press("Enter")
     page.wait_for_text("#panel .actions", "looked again")
     assert gateway.supervisor.stats().warms >= 2

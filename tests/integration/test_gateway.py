@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from homes import Home, Supervise, api_key, eventually, secret
 from prometheus_client.parser import text_string_to_metric_families
 
 from openclaw_actors import AuthSupervisor, Settings
+from openclaw_actors.gateway.answers import Kept
+from openclaw_actors.home.providers import _remembered
 
 ACME = {
     "baseUrl": "https://acme.test/v1",
@@ -42,7 +45,7 @@ def gateway(small: Home, supervise: Supervise) -> Iterator[Gateway]:
 
 def test_the_openai_client_lists_what_the_agent_can_use(gateway: Gateway) -> None:
     """The official client lists the models unchanged, gets one, and is told what isn't there."""
-    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=READ)
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none")  # it always sends one
     found = {model.id: model.owned_by for model in client.models.list()}
     assert found["acme/anvil-1"] == "acme"
     assert set(found.values()) == {"acme", "zai"}
@@ -158,6 +161,8 @@ def test_bad_events_are_refused_and_said_why(gateway: Gateway) -> None:
         ("/auth/main/zai/failures", {"evidence": "zai:work"}, 422),
         ("/auth/main/zai/failures", {"key": secret("key")}, 422),
         ("/auth/main/zai/failures", [secret("list")], 422),
+        ("/auth/main/groq/failures", {"evidence": "zai:work", "reason": "auth"}, 422),
+        ("/auth/main/zai/successes", {"evidence": "zai:none"}, 422),
         ("/auth/nobody/zai/recheck", {}, 404),
         ("/auth/main/groq/logout", {}, 409),
         ("/cooldowns/clear", {"profile": "none:x"}, 409),
@@ -339,3 +344,55 @@ def test_vitals_come_with_the_stream_for_whoever_wants_them(gateway: Gateway) ->
     assert found["progress"] == {"agents": 2, "published": 2, "generation": 1, "open": 0}
     assert found["stats"]["provider_checks"] > 0
     assert found["wrong"] == []
+
+
+# ------------------------------------------------------------------------------------------------------ what goes wrong
+
+
+def test_an_error_that_nobody_expected_shows_nowhere_what_it_says(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], log_lines: list[str]
+) -> None:
+    """Its text may hold a key: neither the answer nor any log has it, and the connection goes on."""
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError(f"the provider said: {secret('bug')}")
+
+    monkeypatch.setattr(gateway.supervisor, "recent_changes", fail)
+    for _ in range(2):
+        answer = gateway.get("/changes")
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+        assert "bug" in answer.json()["detail"]
+    shown = answer.text + "".join(capfd.readouterr()) + "".join(log_lines)
+    assert "RuntimeError" in "".join(log_lines)
+    assert secret("bug") not in shown
+
+
+def test_long_texts_of_requests_are_kept_nowhere(gateway: Gateway) -> None:
+    """Whoever sends thousands of names that nobody has fills no memory with them."""
+    before = _remembered.cache_info().currsize
+    for number in range(5):
+        name = f"{number}-{'x' * 5000}"
+        assert gateway.get(f"/auth/main/{name}").json()["state"] == "missing"
+        assert gateway.get("/models", params={"provider": name}).json()["models"] == []
+        assert gateway.get("/v1/models", params={"provider": name}).json()["data"] == []
+    assert _remembered.cache_info().currsize == before
+    held = [one for one in gc.get_objects() if isinstance(one, Kept)]
+    assert not any("xxx" in repr(key) for kept in held for key in kept._kept)
+    assert gateway.get("/auth/main", params=[("provider", f"p{number}") for number in range(201)]).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://{host}", 200),
+        ("https://{host}", 200),
+        ("http://127.0.0.1:3000", 403),
+        ("http://127.0.0.1", 403),
+        ("http://evil.test", 403),
+        ("{host}", 403),
+    ],
+)
+def test_another_port_is_another_origin(gateway: Gateway, origin: str, status: int) -> None:
+    """A page that another program of this machine serves isn't this one's."""
+    host = gateway.url.removeprefix("http://")
+    assert gateway.get("/auth", headers={"origin": origin.format(host=host)}).status_code == status

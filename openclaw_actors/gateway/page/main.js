@@ -171,9 +171,14 @@ function swap() {
 
 function key(event) {
   if (document.querySelector("dialog[open]")) return;
-  if (event.key === "Escape") {
-    if (event.target.matches("input")) event.target.blur();
-    panel.close();
+  if (event.key === "Escape" || (event.key === "Enter" && event.target.matches("input[type=search]"))) {
+    if (event.target.matches("input")) grid.focus(false);
+    else if (!vitals.unfold(false)) panel.close();
+    return;
+  }
+  if (event.target === document.body && /^(Arrow|Home|End|Page)/.test(event.key)) {
+    event.preventDefault();
+    grid.focus(false);
     return;
   }
   if (event.target.matches("input") || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -193,11 +198,11 @@ function key(event) {
 // ----------------------------------------------------------------------------------------------------------- colours
 
 function nextTheme() {
-  setTheme(THEMES[(THEMES.indexOf(byId("theme").textContent) + 1) % THEMES.length]);
+  setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length]);
 }
 
 function setTheme(name) {
-  byId("theme").textContent = name;
+  byId("theme").textContent = `colours: ${name}`;
   document.documentElement.dataset.theme = name;
   try {
     localStorage.setItem("openclaw_actors.theme", name);

@@ -14,6 +14,7 @@ export class Panel {
     this.latest = [];
     this.chosen = null;
     this.asked = 0;
+    this.told = ""; // what came of the last button
   }
 
   async load() {
@@ -36,6 +37,7 @@ export class Panel {
 
   open(agent, provider) {
     this.chosen = { agent, provider };
+    this.told = "";
     this.root.classList.add("open");
     this.refresh();
   }
@@ -95,7 +97,7 @@ export class Panel {
   }
 
   actions(why) {
-    const told = el("span", { role: "status", class: "hint" });
+    const told = el("span", { role: "status", class: "hint" }, this.told);
     const button = (text, act) => el("button", {
       type: "button",
       onclick: async (event) => {
@@ -103,10 +105,10 @@ export class Panel {
         pressed.disabled = true;
         told.textContent = "…";
         try {
-          told.textContent = await act();
+          told.textContent = this.told = await act(); // the panel is made anew now
           if (this.chosen) this.refresh();
         } catch (error) {
-          told.textContent = error instanceof Refused ? error.message : "the gateway doesn't answer";
+          told.textContent = error instanceof Refused ? error.message : `the gateway can't be reached (${error.message})`;
         }
         pressed.disabled = false;
       },

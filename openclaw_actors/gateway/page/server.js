@@ -12,14 +12,13 @@ export class Refused extends Error {
   }
 }
 
-function headers(more = {}) {
-  const token = sessionStorage.getItem(KEPT);
+function withToken(more, token) {
   return token ? { ...more, authorization: `Bearer ${token}` } : more;
 }
 
 let asking = null;
 
-// One dialog at a time, whoever needs a token.
+// One dialog at a time, whoever needs a token. Gives the token; nothing if a person gives none.
 function askForToken(why) {
   asking ??= new Promise((resolve) => {
     const dialog = byId("token-dialog");
@@ -29,20 +28,26 @@ function askForToken(why) {
     dialog.showModal();
     dialog.addEventListener("close", () => {
       asking = null;
-      const given = byId("token").value.trim();
+      // a whole line of the token file is meant as its token
+      const given = byId("token").value.trim().split(/\s+/).pop();
       byId("token").value = "";
-      const isGiven = dialog.returnValue === "ok" && given !== "";
-      if (isGiven) sessionStorage.setItem(KEPT, given);
-      resolve(isGiven);
+      resolve(dialog.returnValue === "ok" ? given : "");
     }, { once: true });
   });
   return asking;
 }
 
+const SENDABLE = /^[\x21-\x7e]+$/;
+
 export async function ask(path, options = {}) {
+  let token = sessionStorage.getItem(KEPT);
   for (;;) {
-    const answer = await fetch(new URL(path, base), { ...options, headers: headers(options.headers) });
-    if (answer.ok) return answer;
+    const answer = await fetch(new URL(path, base), { ...options, headers: withToken(options.headers, token) });
+    if (answer.ok) {
+      // kept when it is good for something
+      if (token) sessionStorage.setItem(KEPT, token);
+      return answer;
+    }
     let text = `${answer.status} ${answer.statusText}`;
     try {
       const problem = await answer.json();
@@ -50,14 +55,18 @@ export async function ask(path, options = {}) {
     } catch {
       // not a problem+json: the status line says enough
     }
-    if (answer.status === 401 && sessionStorage.getItem(KEPT)) {
+    if (answer.status !== 401 && answer.status !== 403) throw new Refused(answer.status, text);
+    if (answer.status === 401 && token && token === sessionStorage.getItem(KEPT)) {
       // of a gateway that has other tokens by now: perhaps this needs none
       sessionStorage.removeItem(KEPT);
+      token = null;
       continue;
     }
-    if ((answer.status !== 401 && answer.status !== 403) || !(await askForToken(text))) {
-      throw new Refused(answer.status, text);
-    }
+    do {
+      token = await askForToken(text);
+      if (!token) throw new Refused(answer.status, text);
+      text = "A token is plain letters, digits and signs.";
+    } while (!SENDABLE.test(token));
   }
 }
 

@@ -4,7 +4,7 @@ import { ask } from "./server.js";
 
 const FIRST_MS = 500;
 const MOST_MS = 15000;
-const SILENT_MS = 10000; // vitals come each second: a connection that says nothing for so long is dead
+const SILENT_MS = 5000; // vitals come each second: a connection that says nothing for so long is dead
 
 // Calls on(event, data, id) for each event, and state("live" | "lost"); goes on for ever from the last id it saw.
 export async function follow(since, on, state) {

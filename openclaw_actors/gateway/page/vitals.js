@@ -6,11 +6,16 @@ const POINTS = 60;
 
 export class Vitals {
   constructor() {
-    this.gaps = [];
-    byId("health").addEventListener("click", () => {
-      const isHidden = byId("wrong").toggleAttribute("hidden");
-      byId("health").setAttribute("aria-expanded", String(!isHidden));
-    });
+    this.gaps = new Array(POINTS).fill(0);
+    byId("health").addEventListener("click", () => this.unfold(byId("wrong").hidden));
+  }
+
+  // Shows what isn't well, or hides it; tells whether that changes anything.
+  unfold(isShown) {
+    const changes = byId("wrong").hidden === isShown;
+    byId("wrong").hidden = !isShown;
+    byId("health").setAttribute("aria-expanded", String(isShown));
+    return changes;
   }
 
   link(state) {
@@ -39,9 +44,8 @@ export class Vitals {
     byId("gap").textContent = gap === null ? "not measured" : milliseconds(gap);
     this.gaps = [...this.gaps, gap ?? 0].slice(-POINTS);
     const most = Math.max(10, ...this.gaps);
-    const before = POINTS - this.gaps.length;
-    const points = this.gaps.map((one, place) => `${((before + place) * 60) / (POINTS - 1)} ${(15 - (one / most) * 14).toFixed(2)}`);
-    byId("spark").firstElementChild.setAttribute("d", points.length > 1 ? `M${points.join("L")}` : "");
+    const points = this.gaps.map((one, place) => `${(place * 60) / (POINTS - 1)} ${(15 - (one / most) * 14).toFixed(2)}`);
+    byId("spark").firstElementChild.setAttribute("d", `M${points.join("L")}`);
   }
 
   health(vitals) {
@@ -56,9 +60,6 @@ export class Vitals {
     this.shown = key;
     byId("wrong").replaceChildren(...vitals.wrong.map((one) =>
       el("li", {}, el("b", {}, one.type), ` since ${clock(one.since)}: `, one.message || one.reason)));
-    if (vitals.ok) {
-      byId("wrong").hidden = true;
-      pill.setAttribute("aria-expanded", "false");
-    }
+    if (vitals.ok) this.unfold(false);
   }
 }
