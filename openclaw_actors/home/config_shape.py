@@ -23,5 +23,8 @@ def check_shape(path: str, config: Mapping[str, object]) -> None:
                 found = found.get(key) if isinstance(found, dict) else None
             if found is not None and not isinstance(found, kind):
                 raise ConfigError(
-                    path, f"it is not {name}", "Mend it; the last good config stays in force.", place=place
+                    path,
+                    f"it is not {name}",
+                    "Mend it; meanwhile the last good config holds, if there was one.",
+                    place=place,
                 )

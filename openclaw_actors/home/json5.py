@@ -37,7 +37,7 @@ _WORDS = {
     "comment": "a comment",
     "NumericLiteral": "a number",
 }
-_REMEDY = "Mend the file; the last good config stays in force."
+_REMEDY = "Mend the file; meanwhile the last good config holds, if there was one."
 
 
 def read_json5(path: str) -> object | None:

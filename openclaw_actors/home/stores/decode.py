@@ -145,7 +145,7 @@ def json_object(data: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw] 
             before = bytes(text)[: int(byte[1])].decode("utf-8", "replace")
             place = line_and_column(before, len(before))
     problem = what if bytes(text).strip() else "it is empty"
-    remedy = "Restore the file, or remove it to sign out; an answer from before stays meanwhile."
+    remedy = "Restore the file, or remove it to sign out; an answer from before, if there is one, stays meanwhile."
     raise StoreUnreadableError(path, problem, remedy, place=place)
 
 

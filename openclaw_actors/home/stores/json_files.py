@@ -19,7 +19,11 @@ from openclaw_actors.watching.stamp import FileStamp, stamp, stamp_of
 PROFILES_FILE = "auth-profiles.json"
 STATE_FILE = "auth-state.json"
 _ATTEMPTS = 3
-_REMEDY = "Mend the file, or remove it to sign out."
+
+
+def _remedy(path: str) -> str:
+    what = "to forget what rests" if path.endswith(STATE_FILE) else "to sign out"
+    return f"Mend the file, or remove it {what}."
 
 
 def read_json_store(
@@ -114,11 +118,13 @@ def _document(
         if not tolerant:
             raise
         findings.append(
-            Finding(path, f"{trouble.problem}; it is taken as absent", _REMEDY, trouble.place, "invalid-json")
+            Finding(path, f"{trouble.problem}; it is taken as absent", _remedy(path), trouble.place, "invalid-json")
         )
         return None, seen
     if document is None:
-        findings.append(Finding(path, "it is not a JSON object; it is taken as absent", _REMEDY, code="invalid-store"))
+        findings.append(
+            Finding(path, "it is not a JSON object; it is taken as absent", _remedy(path), code="invalid-store")
+        )
     return document, seen
 
 
@@ -131,7 +137,11 @@ def _profiles(
     if found is None:
         findings.append(
             Finding(
-                path, "it has no `profiles` object; it is taken as absent", _REMEDY, "profiles", code="invalid-store"
+                path,
+                "it has no `profiles` object; it is taken as absent",
+                _remedy(path),
+                "profiles",
+                code="invalid-store",
             )
         )
     return found
