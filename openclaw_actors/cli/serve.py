@@ -86,6 +86,17 @@ def serve(
 async def _run(
     home: str | None, listening: socket.socket, own: Listening | None, make_app: Callable[..., Starlette]
 ) -> None:
+    signals: list[int] = []
+    server: Server | None = None
+
+    def end(number: int) -> None:
+        signals.append(number)
+        if server is not None:
+            server.handle_exit(number, None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+
     class Server(uvicorn.Server):
         """One that ends well: uvicorn's own raises the signal anew after it, which ends the process by it, and waits
         for streams that nobody ends.
@@ -95,10 +106,7 @@ async def _run(
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-            yield
+            yield  # they are ours, from before there is a server
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             await self.end_streams()
@@ -123,6 +131,7 @@ async def _run(
         )
         server = Server(config)
         server.end_streams = app.state.end_streams
+        server.should_exit = bool(signals)
         await server.serve(sockets=[listening, own.sock] if own is not None else [listening])
 
 

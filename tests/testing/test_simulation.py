@@ -23,7 +23,7 @@ from openclaw_actors.testing.simulation.script import Op, write_script
 from openclaw_actors.testing.simulation.world import World
 
 STEPS = 500
-SEEDS = 300
+SEEDS = 200
 CHUNK = 20
 AGAIN = "python -m openclaw_actors.testing simulate --seed"
 SEEDS_PER_BUG = 100
