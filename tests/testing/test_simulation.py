@@ -97,8 +97,8 @@ def test_a_planted_bug_breaks_its_promise(bug: str) -> None:
 
 def test_a_seed_is_one_run_in_any_folder() -> None:
     """Paths differ from run to run; what happens doesn't."""
-    for seed in range(12):
-        assert len({run_seed(seed, STEPS).digest for _ in range(3)}) == 1, f"seed {seed}"
+    for seed in range(6):
+        assert run_seed(seed, STEPS).digest == run_seed(seed, STEPS).digest, f"seed {seed}"
 
 
 def test_a_seed_is_one_run_in_any_process() -> None:
@@ -183,11 +183,13 @@ def test_any_part_of_a_script_is_a_script(tmp_path: Path) -> None:
 def test_every_operation_does_something(tmp_path: Path) -> None:
     """No operation of the world is dead: each has acted in some seed."""
     done = Coverage()
+    acts = {name.removeprefix("_do_") for name in dir(World) if name.startswith("_do_")} - {"crash_at"}
+    points = {str(point) for point in CrashPoint}
     for seed in range(40):
         done.add(run_seed(seed, STEPS).coverage)
-    acts = {name.removeprefix("_do_") for name in dir(World) if name.startswith("_do_")} - {"crash_at"}
-    assert acts <= set(done.done)
-    assert {point for _, point in done.crashed} == {str(point) for point in CrashPoint}
+        if acts <= set(done.done) and {point for _, point in done.crashed} == points:
+            return
+    assert (acts - set(done.done), points - {point for _, point in done.crashed}) == (set(), set())
 
 
 def test_a_script_depends_on_its_seed_and_length_alone() -> None:
