@@ -33,7 +33,9 @@ def chromium() -> Iterator[Any]:
         pytest.skip(text)
     with sync_playwright() as playwright:
         # the sandbox needs what containers mostly don't have; only pages of these tests are opened
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
         try:
             yield browser
         finally:
