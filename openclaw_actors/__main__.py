@@ -21,9 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"openclaw-actors {__version__}")
         return 0
-    from openclaw_actors.cli.app import run
+    try:
+        from openclaw_actors.cli.app import run
 
-    return run(given)
+        return run(given)
+    except KeyboardInterrupt:  # while the command's own modules are imported
+        return 130
 
 
 if __name__ == "__main__":
