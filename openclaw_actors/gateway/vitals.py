@@ -18,7 +18,7 @@ GAP_WITHIN_S = 10.0
 
 
 class Vitals:
-    """Made at most once a second, however many look on. For the event loop alone."""
+    """Made at most twice a second, however many look on. For the event loop alone."""
 
     def __init__(self, supervisor: AuthSupervisor) -> None:
         self._supervisor = supervisor

@@ -221,6 +221,20 @@ def test_what_changes_while_the_matrix_is_loaded_shows(home: Home, supervise: Su
         assert len(held) == 1
 
 
+def test_answers_that_came_between_the_matrix_and_the_stream_show(gateway: Gateway, tab: MakeTab) -> None:
+    """The first answers of an agent are no changes: a page that was opened a moment before them finds them out."""
+    page = tab()
+
+    def before_the_warm(route: Any) -> None:
+        answer = route.fetch()
+        agents = [{**one, "revision": 0, "table": -1} for one in answer.json()["agents"]]
+        route.fulfill(response=answer, json={**answer.json(), "agents": agents, "tables": [], "providers": []})
+
+    page.page.route("**/matrix", before_the_warm, times=1)
+    page.page.goto(gateway.url)
+    page.wait_for_state("ops", "zai", "usable")
+
+
 def test_where_reading_needs_a_token_the_page_asks_for_it(small: Home, supervise: Supervise, tab: MakeTab) -> None:
     """The page itself holds no answers; with the reading token it shows them, and goes on live."""
     with serving(supervise(small), open_reads=False) as gateway:

@@ -234,9 +234,12 @@ function hear(event, data) {
     show();
   } else if (event === "vitals") {
     vitals.show(data);
-    const seen = `${data.roster} ${data.progress.published}`;
-    if (roster !== null && seen !== roster) reload();
-    roster = seen;
+    // first answers of an agent are no changes: they are seen by how many there are, also of those that came between
+    // the matrix and the stream
+    const { agents, published } = data.progress;
+    const isOther = roster !== null && data.roster !== roster;
+    if (matrix && (isOther || agents !== matrix.agents.size || published !== matrix.published)) reload();
+    roster = data.roster;
   } else if (event === "hello" && matrix && data.instance !== matrix.instance) {
     reload();
     panel.load().catch(() => {});
